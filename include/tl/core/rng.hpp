@@ -1,0 +1,59 @@
+// Random numbers keyed by what they are for.
+//
+// A stream is named by (seed, a, b, c), for example (seed, epoch, sample, operation). Its numbers depend on
+// the name alone, not on what was drawn before elsewhere, so results are the same at any thread count and
+// after a resume. Mixing: SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
+// generators").
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+#include <utility>
+
+namespace tl {
+
+/// Bijective 64-bit mixing function, the finaliser of SplitMix64.
+constexpr std::uint64_t mix64(std::uint64_t x) {
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+class Rng {
+ public:
+  explicit constexpr Rng(std::uint64_t seed, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0)
+      : state_(mix64(mix64(mix64(mix64(seed) ^ a) ^ b) ^ c)) {}
+
+  /// The next 64 random bits.
+  constexpr std::uint64_t bits() {
+    state_ += 0x9e3779b97f4a7c15u;
+    return mix64(state_);
+  }
+  /// Uniform in [0, 1), 53 bits.
+  constexpr double uniform() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
+  constexpr double uniform(double low, double high) { return low + (high - low) * uniform(); }
+  /// Uniform integer in [0, n), n >= 1 (the bias of at most n / 2^64 is of no account).
+  constexpr std::uint64_t below(std::uint64_t n) {
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::uint64_t>((static_cast<Wide>(bits()) * n) >> 64);
+  }
+  constexpr bool chance(double probability) { return uniform() < probability; }
+  /// Standard normal (Box-Muller).
+  double normal() {
+    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
+    return radius * std::cos(2.0 * std::numbers::pi * uniform());
+  }
+
+  /// Fisher-Yates; the order is the same on every platform, unlike std::shuffle's.
+  template <class Range>
+  void shuffle(Range& range) {
+    for (std::size_t i = range.size(); i > 1; --i) std::swap(range[i - 1], range[below(i)]);
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+}  // namespace tl
