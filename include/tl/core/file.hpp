@@ -1,0 +1,171 @@
+// Files: read whole with a size limit, written whole or not at all.
+//
+// A file written here is seen by others either as it was before or complete: bytes go to a temporary beside
+// it, reach the disk (fsync), and a rename puts them in place. A failure on the way removes the temporary.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <tl/core/error.hpp>
+
+namespace tl {
+
+inline constexpr std::size_t no_size_limit = std::numeric_limits<std::size_t>::max();
+
+namespace file_impl {
+
+/// An open file descriptor that closes itself.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int value) : value_(value) {}
+  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+
+  int get() const { return value_; }
+  bool is_open() const { return value_ >= 0; }
+  /// False when the system reports a late write error.
+  bool close() { return ::close(std::exchange(value_, -1)) == 0; }
+
+ private:
+  int value_ = -1;
+};
+
+inline std::string reason(int error) { return std::generic_category().message(error); }
+
+/// A regular file opened for reading, and its size in bytes.
+struct Opened {
+  Descriptor descriptor;
+  std::size_t size = 0;
+};
+
+inline Opened open_to_read(const std::filesystem::path& path) {
+  // O_NONBLOCK: opening a named pipe must not wait for a writer; it has no effect on regular files.
+  Opened file{Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))};
+  TL_CHECK(file.descriptor.is_open(), "cannot open '", path.string(), "': ", reason(errno));
+  struct stat status = {};
+  TL_CHECK(::fstat(file.descriptor.get(), &status) == 0, "cannot read '", path.string(),
+           "': ", reason(errno));
+  TL_CHECK(!S_ISDIR(status.st_mode), "cannot read '", path.string(), "': expected a file, got a directory");
+  TL_CHECK(S_ISREG(status.st_mode), "cannot read '", path.string(), "': expected a regular file");
+  file.size = static_cast<std::size_t>(status.st_size);
+  return file;
+}
+
+/// Fills `to` from byte `offset` on; an error when the file ends before.
+inline void read_exactly(const Opened& file, const std::filesystem::path& path, std::size_t offset, char* to,
+                         std::size_t count) {
+  for (std::size_t done = 0; done < count;) {
+    const ssize_t got =
+        ::pread(file.descriptor.get(), to + done, count - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    TL_CHECK(got >= 0, "cannot read '", path.string(), "': ", reason(errno));
+    TL_CHECK(got > 0, "cannot read '", path.string(), "': it ended after ", offset + done,
+             " bytes, expected ", offset + count, " (was it changed meanwhile?)");
+    done += static_cast<std::size_t>(got);
+  }
+}
+
+}  // namespace file_impl
+
+/// Size of a regular file in bytes. Throws when it is missing or a directory.
+inline std::size_t file_size(const std::filesystem::path& path) { return file_impl::open_to_read(path).size; }
+
+/// The whole file. Throws when it is missing, a directory, larger than max_bytes, or ends early.
+inline std::string read_file(const std::filesystem::path& path, std::size_t max_bytes = no_size_limit) {
+  const file_impl::Opened file = file_impl::open_to_read(path);
+  TL_CHECK(file.size <= max_bytes, "cannot read '", path.string(), "': expected at most ", max_bytes,
+           " bytes, got ", file.size);
+  std::string bytes(file.size, '\0');
+  file_impl::read_exactly(file, path, 0, bytes.data(), bytes.size());
+  return bytes;
+}
+
+/// Part of a file: `count` bytes from byte `offset` on. Throws when the file does not reach that far; the
+/// limits are checked before memory is taken.
+inline std::string read_file_part(const std::filesystem::path& path, std::size_t offset, std::size_t count) {
+  const file_impl::Opened file = file_impl::open_to_read(path);
+  TL_CHECK(offset <= file.size && count <= file.size - offset, "cannot read '", path.string(), "': expected ",
+           count, " bytes from byte ", offset, " on, but it has ", file.size);
+  std::string bytes(count, '\0');
+  file_impl::read_exactly(file, path, offset, bytes.data(), count);
+  return bytes;
+}
+
+/// A file written piece by piece that appears, whole, at commit(). Without a commit nothing is left behind.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+    TL_CHECK(path_.has_filename(), "cannot write '", path_.string(), "': expected the name of a file");
+    TL_CHECK(!std::filesystem::is_directory(path_), "cannot write '", path_.string(),
+             "': expected a file, got a directory");
+    for (int attempt = 0; !descriptor_.is_open() && attempt < 1000; ++attempt) {
+      temporary_ = path_;
+      temporary_ += concat(".", ::getpid(), ".", attempt, ".tmp");
+      descriptor_ = file_impl::Descriptor(
+          ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
+      if (!descriptor_.is_open() && errno != EEXIST) break;
+    }
+    TL_CHECK(descriptor_.is_open(), "cannot write '", path_.string(), "': ", file_impl::reason(errno));
+  }
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile() {
+    if (!committed_) ::unlink(temporary_.c_str());
+  }
+
+  void write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(descriptor_.get(), bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      TL_CHECK(written >= 0, "cannot write '", path_.string(), "': ", file_impl::reason(errno));
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
+  /// Puts the bytes written so far in place of the file. To be called once, last.
+  void commit() {
+    TL_CHECK(::fsync(descriptor_.get()) == 0 && descriptor_.close(), "cannot write '", path_.string(),
+             "': ", file_impl::reason(errno));
+    TL_CHECK(std::rename(temporary_.c_str(), path_.c_str()) == 0, "cannot write '", path_.string(),
+             "': ", file_impl::reason(errno));
+    committed_ = true;
+    // The rename itself must survive a power cut too; not every file system can do this, so it may fail.
+    const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
+    const file_impl::Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (opened.is_open()) ::fsync(opened.get());
+  }
+
+ private:
+  std::filesystem::path path_, temporary_;
+  file_impl::Descriptor descriptor_;
+  bool committed_ = false;
+};
+
+/// Writes the whole file, or leaves everything as it was and throws.
+inline void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+}  // namespace tl
