@@ -116,7 +116,8 @@ class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
     TL_CHECK(path_.has_filename(), "cannot write '", path_.string(), "': expected the name of a file");
-    TL_CHECK(!std::filesystem::is_directory(path_), "cannot write '", path_.string(),
+    std::error_code ignored;  // what else is wrong with the path, opening it will tell
+    TL_CHECK(!std::filesystem::is_directory(path_, ignored), "cannot write '", path_.string(),
              "': expected a file, got a directory");
     for (int attempt = 0; !descriptor_.is_open() && attempt < 1000; ++attempt) {
       temporary_ = path_;
