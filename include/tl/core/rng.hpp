@@ -56,4 +56,30 @@ class Rng {
   std::uint64_t state_;
 };
 
+/// The random numbers of one step: while a scope lives, operations that need a stream (dropout) get
+/// (seed, step, k) for the k-th of them, so that a step repeats itself exactly after a resume.
+/// Without a scope, streams are numbered on from the start of the thread.
+class RandomScope {
+ public:
+  RandomScope(std::uint64_t seed, std::uint64_t step) : saved_(current()) { current() = {seed, step, 0}; }
+  ~RandomScope() { current() = saved_; }
+  RandomScope(const RandomScope&) = delete;
+  RandomScope& operator=(const RandomScope&) = delete;
+
+  static Rng next_stream() {
+    State& state = current();
+    return Rng(state.seed, state.step, state.drawn++);
+  }
+
+ private:
+  struct State {
+    std::uint64_t seed = 0, step = 0, drawn = 0;
+  };
+  static State& current() {
+    thread_local State state;
+    return state;
+  }
+  State saved_;
+};
+
 }  // namespace tl

@@ -1,0 +1,87 @@
+// backward(): the tape walked from the last record to the first.
+//
+//   dL/dx = sum over the operations y_k that read x of (dy_k/dx)^T dL/dy_k
+//
+// (reverse-mode differentiation, Linnainmaa 1970). Gradients and saved values are released as soon as they
+// have been used, so the peak of memory is about that of the forward pass.
+#pragma once
+
+#include <map>
+#include <utility>
+
+#include <tl/autograd/var.hpp>
+#include <tl/kernels/elementwise.hpp>
+
+namespace tl {
+
+/// sum += term, in place when nobody else holds the sum. An undefined sum becomes the term, without a copy.
+template <class T>
+void accumulate(Tensor<T>& sum, Tensor<T> term) {
+  if (!sum.defined()) {
+    sum = std::move(term);
+    return;
+  }
+  TL_CHECK(sum.shape() == term.shape(), "[backward] expected a gradient of shape ", sum.shape(), ", got ",
+           term.shape());
+  if (!sum.unique()) {
+    if (term.unique()) {
+      std::swap(sum, term);
+    } else {
+      sum = sum.clone();
+    }
+  }
+  term = term.to(sum.layout());
+  kernels::add_in_place(sum.size(), term.data(), sum.mutable_data());
+}
+
+template <class T>
+void Var<T>::add_grad(const Tensor<T>& gradient) {
+  TL_CHECK(gradient.shape() == shape(), "[backward] expected a gradient of shape ", shape(), ", got ",
+           gradient.shape());
+  accumulate(state_->grad, gradient.to(value().layout()));
+}
+
+template <class T>
+void Var<T>::backward(const Tensor<T>& gradient) const {
+  TL_CHECK(defined() && gradient.shape() == shape(), "[backward] expected a gradient of shape ", shape(),
+           ", got ", gradient.shape());
+  TL_CHECK(requires_grad(), "[backward] nothing requires a gradient: is every parameter frozen?");
+
+  struct Pending {
+    std::shared_ptr<Record<T>> record;
+    Tensor<T> dy;
+  };
+  std::map<std::uint64_t, Pending> pending;  // by position on the tape
+  const auto deliver = [&pending](Var<T> target, Tensor<T> term) {
+    if (const auto& record = target.record()) {
+      Pending& entry = pending[record->number];
+      entry.record = record;
+      accumulate(entry.dy, std::move(term));
+    } else {
+      target.add_grad(term);
+    }
+  };
+  deliver(*this, gradient);
+
+  while (!pending.empty()) {
+    Pending current = std::move(pending.extract(std::prev(pending.end())).mapped());
+    Record<T>& record = *current.record;
+    TL_CHECK(record.saved.has_value(),
+             "[backward] the tape of this value was used already: run forward again");
+    GradSink<T> sink(record.wanted);
+    record.operation->backward(*record.saved, current.dy, sink);
+    record.saved.reset();
+    current.dy = {};
+    const std::vector<Var<T>> inputs = std::exchange(record.inputs, {});
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const int input = static_cast<int>(i);
+      if (!record.wanted[i] || !sink.gradient(input).defined()) continue;
+      TL_CHECK(sink.gradient(input).shape() == inputs[i].shape(), "[", record.operation->name(),
+               "] expected a gradient of shape ", inputs[i].shape(), " for input ", i, ", got ",
+               sink.gradient(input).shape());
+      deliver(inputs[i], std::move(sink.gradient(input)));
+    }
+  }
+}
+
+}  // namespace tl
