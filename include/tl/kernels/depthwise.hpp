@@ -1,0 +1,27 @@
+// Depthwise convolution of channels-last images: every channel has its own filters.
+//
+//   x (N,H,W,C), w (O,1,KH,KW) -> y (N,OH,OW,O), O = C * multiplier, output o reads channel o / multiplier
+//
+// shape.groups == shape.c and shape.o is a multiple of shape.c; any kernel, stride, dilation and padding. The
+// sums are direct, vectorised over channels: 9 or 25 products an output are too few for anything else to pay.
+#pragma once
+
+#include <tl/core/shape.hpp>
+#include <tl/kernels/conv_shape.hpp>
+
+namespace tl::kernels {
+
+/// y = activation(conv(x, w) + bias); bias (O) may be null.
+template <class T>
+void depthwise_forward(const ConvShape& shape, const T* x, const T* w_oihw, const T* bias,
+                       Activation activation, T* y);
+
+/// Gradient with respect to x; overwrites dx.
+template <class T>
+void depthwise_backward_input(const ConvShape& shape, const T* dy, const T* w_oihw, T* dx);
+
+/// Gradient with respect to w; overwrites dw.
+template <class T>
+void depthwise_backward_weight(const ConvShape& shape, const T* x, const T* dy, T* dw_oihw);
+
+}  // namespace tl::kernels
