@@ -1,0 +1,127 @@
+// Memory: alignment, recycling, accounting, scratch space for each thread.
+#include <cstdint>
+#include <limits>
+#include <thread>
+#include <tl/core/memory.hpp>
+#include <utility>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using tl::AlignedArray;
+using tl::MemoryPool;
+
+namespace {
+
+template <class T>
+bool aligned(const T* pointer, std::size_t alignment = tl::memory_alignment) {
+  return reinterpret_cast<std::uintptr_t>(pointer) % alignment == 0;
+}
+
+}  // namespace
+
+TEST_CASE("arrays of every size are aligned and hold what is written") {
+  for (const std::size_t count : {1u, 7u, 16u, 17u, 1000u, 16383u, 16384u, 100001u, 3000001u}) {
+    AlignedArray<float> array(count);
+    REQUIRE(array.size() == count);
+    REQUIRE(aligned(array.data()));
+    array.data()[0] = 1;
+    array.data()[count - 1] = 2;
+    CHECK(array.data()[count - 1] == 2);
+  }
+  CHECK(aligned(AlignedArray<char>(5 << 20).data(), 2 << 20));  // huge pages need whole ones
+}
+
+TEST_CASE("an empty array owns nothing") {
+  CHECK(AlignedArray<int>().data() == nullptr);
+  CHECK(AlignedArray<int>(0).data() == nullptr);
+}
+
+TEST_CASE("arrays move and do not copy") {
+  static_assert(!std::is_copy_constructible_v<AlignedArray<int>>);
+  static_assert(std::is_nothrow_move_constructible_v<AlignedArray<int>>);
+  AlignedArray<int> first(10), second(20);
+  const int* block = first.data();
+  AlignedArray<int> moved(std::move(first));
+  CHECK(moved.data() == block);
+  CHECK(moved.size() == 10);
+  second = std::move(moved);
+  CHECK(second.data() == block);
+  CHECK(second.size() == 10);
+}
+
+TEST_CASE("a released large block serves the next request of its size class") {
+  MemoryPool::instance().trim();
+  const std::size_t count = 50'000;
+  const float* block = AlignedArray<float>(count).data();
+  AlignedArray<float> similar(count + 10);
+  CHECK(similar.data() == block);
+  AlignedArray<float> other(count);
+  CHECK(other.data() != block);
+}
+
+TEST_CASE("trim gives kept blocks back, and the pool works on") {
+  const std::size_t before = MemoryPool::instance().bytes_in_use();
+  { AlignedArray<double> array(100'000); }
+  MemoryPool::instance().trim();
+  CHECK(MemoryPool::instance().bytes_in_use() == before);
+  AlignedArray<double> array(100'000);
+  array.data()[99'999] = 4;
+  CHECK(array.data()[99'999] == 4);
+}
+
+TEST_CASE("the pool counts the bytes in use and their peak") {
+  MemoryPool& pool = MemoryPool::instance();
+  const std::size_t before = pool.bytes_in_use();
+  pool.reset_peak();
+  {
+    AlignedArray<char> one(1'000'000), two(2'000'000);
+    CHECK(pool.bytes_in_use() - before >= 3'000'000);
+    CHECK(pool.bytes_in_use() - before <= 3'750'000);  // size classes waste a quarter at most
+  }
+  CHECK(pool.bytes_in_use() == before);
+  CHECK(pool.peak_bytes() - before >= 3'000'000);
+  pool.reset_peak();
+  CHECK(pool.peak_bytes() == before);
+}
+
+TEST_CASE("a size that cannot be had is std::bad_alloc and leaves the accounts right") {
+  const std::size_t before = MemoryPool::instance().bytes_in_use();
+  CHECK_THROWS_AS(AlignedArray<double>(std::numeric_limits<std::size_t>::max() / 4), std::bad_alloc);
+  CHECK_THROWS_AS(AlignedArray<char>(std::size_t{1} << 60), std::bad_alloc);
+  CHECK(MemoryPool::instance().bytes_in_use() == before);
+}
+
+TEST_CASE("threads may allocate and release at the same time") {
+  MemoryPool& pool = MemoryPool::instance();
+  const std::size_t before = pool.bytes_in_use();
+  std::vector<int> damaged(4, 0);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([t, &damaged] {
+      for (int i = 0; i < 500; ++i) {
+        AlignedArray<int> a(20'000 + static_cast<std::size_t>(i % 3) * 5'000), b(100);
+        a.data()[19'999] = t;
+        b.data()[99] = i;
+        std::this_thread::yield();
+        damaged[static_cast<std::size_t>(t)] += a.data()[19'999] != t || b.data()[99] != i;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(damaged == std::vector<int>(4, 0));
+  CHECK(pool.bytes_in_use() == before);
+}
+
+TEST_CASE("scratch space grows, is kept, and is one block for each thread, type and slot") {
+  float* small = tl::scratch<float, 900>(100);
+  CHECK(aligned(small));
+  CHECK(tl::scratch<float, 900>(50) == small);
+  CHECK(tl::scratch<float, 901>(100) != small);
+  float* large = tl::scratch<float, 900>(100'000);
+  large[99'999] = 1;
+  CHECK(tl::scratch<float, 900>(100'000) == large);
+  float* elsewhere = nullptr;
+  std::thread([&] { elsewhere = tl::scratch<float, 900>(100'000); }).join();
+  CHECK(elsewhere != large);
+}
