@@ -149,7 +149,7 @@ Var<T> apply(OperationPtr<T> operation, std::span<const Var<T>> inputs, Mode mod
     values.push_back(inputs[i].value());
     if (NoGrad::active() || !inputs[i].requires_grad()) continue;
     wanted[i] = any_wanted = true;
-    const Reads r = operation->reads(static_cast<int>(i));
+    const Reads r = operation->reads(static_cast<int>(i), mode);
     reads.inputs |= r.inputs;
     reads.output |= r.output;
     reads.context |= r.context;

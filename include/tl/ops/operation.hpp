@@ -10,8 +10,8 @@
 //
 // Optional inputs are overloads of forward and infer; any number of inputs is a std::span<const Tensor<T>>
 // (std::span<const Shape>). An operation that behaves differently in training, draws random numbers or keeps
-// intermediate results for its gradient takes a Context<T>& before its inputs. An operation that has no
-// gradient leaves out reads and backward.
+// intermediate results for its gradient takes a Context<T>& before its inputs; reads may take a Mode after
+// the input. An operation that has no gradient leaves out reads and backward.
 #pragma once
 
 #include <concepts>
@@ -136,7 +136,7 @@ class Operation {
   virtual Shape infer(std::span<const Shape> inputs) const = 0;
   virtual Tensor<T> forward(Context<T>& context, std::span<const Tensor<T>> inputs) const = 0;
   virtual bool differentiable() const = 0;
-  virtual Reads reads(int input) const = 0;
+  virtual Reads reads(int input, Mode mode) const = 0;
   virtual void backward(const Saved<T>& saved, const Tensor<T>& dy, GradSink<T>& sink) const = 0;
 
   /// The operation itself when it is an Op, else nullptr.
@@ -188,7 +188,11 @@ Result call(std::string_view name, const F& f, std::span<const Value> v, First&.
 }
 
 template <class Op>
-concept HasReads = requires(const Op& op) {
+concept HasReadsOfMode = requires(const Op& op) {
+  { op.reads(0, Mode{}) } -> std::same_as<Reads>;
+};
+template <class Op>
+concept HasReads = HasReadsOfMode<Op> || requires(const Op& op) {
   { op.reads(0) } -> std::same_as<Reads>;
 };
 
@@ -224,9 +228,14 @@ class Holder final : public Operation<T> {
 
   bool differentiable() const override { return HasReads<Op>; }
 
-  Reads reads([[maybe_unused]] int input) const override {
-    if constexpr (HasReads<Op>) return op_.reads(input);
-    return {};
+  Reads reads([[maybe_unused]] int input, [[maybe_unused]] Mode mode) const override {
+    if constexpr (HasReadsOfMode<Op>) {
+      return op_.reads(input, mode);
+    } else if constexpr (HasReads<Op>) {
+      return op_.reads(input);
+    } else {
+      return {};
+    }
   }
 
   void backward([[maybe_unused]] const Saved<T>& saved, [[maybe_unused]] const Tensor<T>& dy,

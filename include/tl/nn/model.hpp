@@ -1,0 +1,73 @@
+// Model<T>: a graph as a module. What the importer returns, and what every command of the `tl` program works
+// on.
+#pragma once
+
+#include <tl/graph/trace.hpp>
+#include <tl/nn/module.hpp>
+
+namespace tl {
+
+/// A network of one input and one output with named parameters, and the text that travels with it.
+template <class T>
+class Model final : public nn::Module<T> {
+ public:
+  explicit Model(Graph<T> graph) : graph_(std::move(graph)) { refresh(); }
+
+  Var<T> forward(const Var<T>& x) override { return run(x, {.training = this->is_training()}); }
+
+  /// Inference without a tape; safe from several threads on a const model.
+  Tensor<T> predict(const Tensor<T>& x) const {
+    const NoGrad no_grad;
+    return run(Var<T>(x), {}).value();
+  }
+
+  const Graph<T>& graph() const { return graph_; }
+
+  /// Changes the graph, then finds parameters and buffers anew.
+  template <class Edit>
+  void edit(const Edit& change) {
+    change(graph_);
+    refresh();
+  }
+
+  std::map<std::string, std::string>& metadata() { return graph_.metadata; }
+  const std::map<std::string, std::string>& metadata() const { return graph_.metadata; }
+
+ private:
+  Var<T> run(const Var<T>& x, Mode mode) const {
+    TL_CHECK(graph_.inputs().size() == 1 && graph_.outputs().size() == 1,
+             "[model] expected a network with one input and one output, got ", graph_.inputs().size(),
+             " and ", graph_.outputs().size(), ": use graph().run()");
+    return graph_.run(std::span<const Var<T>>(&x, 1), mode).front();
+  }
+
+  void refresh() {
+    this->clear_parameters();
+    for (const GraphValue<T>& value : graph_.values()) {
+      if (value.kind == ValueKind::parameter) this->share_parameter(value.name, value.var);
+      if (value.kind == ValueKind::buffer) this->share_buffer(value.name, value.var);
+    }
+  }
+
+  Graph<T> graph_;
+};
+
+namespace nn {
+
+/// The model of a module, sharing its parameters; `example` is one input, for example zeros({1,3,224,224}).
+template <class T>
+std::shared_ptr<Model<T>> trace(Module<T>& module, const Tensor<T>& example) {
+  std::vector<TracedLeaf<T>> leaves;
+  for (const Named<T>& p : module.parameters()) leaves.push_back({p.name, ValueKind::parameter, p.var});
+  for (const Named<T>& b : module.buffers()) leaves.push_back({b.name, ValueKind::buffer, b.var});
+  const bool was_training = module.is_training();
+  module.eval();
+  const std::function<Var<T>(const Var<T>&)> forward = [&](const Var<T>& x) { return module.forward(x); };
+  auto model = std::make_shared<Model<T>>(tl::trace<T>(forward, example, leaves));
+  module.train(was_training);
+  return model;
+}
+
+}  // namespace nn
+
+}  // namespace tl

@@ -1,0 +1,106 @@
+// Functions of one value, element by element:  y = f(x),  dx = dy * f'(x).
+//
+// Formulas and derivatives stand in the table of kernels/elementwise.hpp. The derivatives of relu, sigmoid,
+// tanh, exp and sqrt are functions of y, so the tape keeps the result instead of the input.
+#pragma once
+
+#include <tl/ops/operation.hpp>
+#include <tl/tensor/math.hpp>
+
+namespace tl::ops {
+
+/// The common part: which kernel, and its up to two parameters.
+template <kernels::Unary kind>
+struct UnaryOperation {
+  double alpha = 0, beta = 0;
+
+  Shape infer(const Shape& x) const { return x; }
+  template <class T>
+  Tensor<T> forward(const Tensor<T>& x) const {
+    return unary(kind, x, static_cast<T>(alpha), static_cast<T>(beta));
+  }
+  static constexpr Reads reads(int) {
+    return {.inputs = kernels::saves_output(kind) ? 0u : 1u, .output = kernels::saves_output(kind)};
+  }
+  template <class T>
+  void backward(const Saved<T>& s, const Tensor<T>& dy, GradSink<T>& d) const {
+    const Tensor<T>& saved = kernels::saves_output(kind) ? s.output() : s.input(0);
+    d.add(0, unary_gradient(kind, saved, dy, static_cast<T>(alpha), static_cast<T>(beta)));
+  }
+};
+
+/// max(x, 0)
+struct Relu : UnaryOperation<kernels::Unary::relu> {
+  static constexpr std::string_view name = "relu";
+};
+/// min(max(x, low), high); relu6 is Clip(0, 6)
+struct Clip : UnaryOperation<kernels::Unary::clip> {
+  static constexpr std::string_view name = "clip";
+  Clip(double low, double high) : UnaryOperation{low, high} {
+    TL_CHECK(low <= high, "[clip] expected low <= high, got ", low, " and ", high);
+  }
+  double low() const { return alpha; }
+  double high() const { return beta; }
+};
+/// x > 0 ? x : slope x
+struct LeakyRelu : UnaryOperation<kernels::Unary::leaky_relu> {
+  static constexpr std::string_view name = "leaky_relu";
+  explicit LeakyRelu(double slope) : UnaryOperation{slope, 0} {}
+  double slope() const { return alpha; }
+};
+/// 1 / (1 + exp(-x))
+struct Sigmoid : UnaryOperation<kernels::Unary::sigmoid> {
+  static constexpr std::string_view name = "sigmoid";
+};
+struct Tanh : UnaryOperation<kernels::Unary::tanh> {
+  static constexpr std::string_view name = "tanh";
+};
+/// x sigmoid(x), also called swish
+struct Silu : UnaryOperation<kernels::Unary::silu> {
+  static constexpr std::string_view name = "silu";
+};
+/// x min(max(x + 3, 0), 6) / 6
+struct HardSwish : UnaryOperation<kernels::Unary::hard_swish> {
+  static constexpr std::string_view name = "hard_swish";
+};
+/// min(max(slope x + shift, 0), 1)
+struct HardSigmoid : UnaryOperation<kernels::Unary::hard_sigmoid> {
+  static constexpr std::string_view name = "hard_sigmoid";
+  explicit HardSigmoid(double slope = 1.0 / 6, double shift = 0.5) : UnaryOperation{slope, shift} {}
+  double slope() const { return alpha; }
+  double shift() const { return beta; }
+};
+/// x Phi(x), Phi the distribution function of the standard normal (Hendrycks, Gimpel 2016)
+struct Gelu : UnaryOperation<kernels::Unary::gelu> {
+  static constexpr std::string_view name = "gelu";
+};
+struct Exp : UnaryOperation<kernels::Unary::exp> {
+  static constexpr std::string_view name = "exp";
+};
+struct Log : UnaryOperation<kernels::Unary::log> {
+  static constexpr std::string_view name = "log";
+};
+struct Sqrt : UnaryOperation<kernels::Unary::sqrt> {
+  static constexpr std::string_view name = "sqrt";
+};
+struct Abs : UnaryOperation<kernels::Unary::abs> {
+  static constexpr std::string_view name = "abs";
+};
+
+/// -x
+struct Neg {
+  static constexpr std::string_view name = "neg";
+
+  Shape infer(const Shape& x) const { return x; }
+  template <class T>
+  Tensor<T> forward(const Tensor<T>& x) const {
+    return scale(x, T{-1});
+  }
+  static constexpr Reads reads(int) { return {}; }
+  template <class T>
+  void backward(const Saved<T>&, const Tensor<T>& dy, GradSink<T>& d) const {
+    d.add(0, scale(dy, T{-1}));
+  }
+};
+
+}  // namespace tl::ops
