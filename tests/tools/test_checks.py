@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""The checks find what they are for: each test plants one fault into a small tree."""
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import check_docs
+import check_structure
+
+TOOLS = Path(__file__).parent
+
+
+class Tree(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name).resolve()
+        self.write("include/tl/tl.hpp", "// All.\n#pragma once\n#include <tl/ops/add.hpp>\n")
+        self.write("include/tl/core/base.hpp", "// Base.\n#pragma once\n#include <vector>\n#include <sys/mman.h>\n")
+        self.write("include/tl/tensor/eigen.hpp", "// Eigen.\n#pragma once\n#include <Eigen/Core>\n#include <Eigen/LU>\n")
+        self.write("include/tl/ops/add.hpp", "// Add.\n#pragma once\n#include <tl/tensor/eigen.hpp>\n#include <tl/core/base.hpp>\n")
+        self.write("docs/page.md", "Text, [a link](other.md).\n\n<!-- from examples/x.cpp:part -->\n```cpp\nint x = 1;\n  x++;\n```\n")
+        self.write("docs/other.md", "```sh\nbash run.sh\n```\n")
+        self.write("examples/x.cpp", "int main() {\n  // [part]\n  int x = 1;\n  // [inner]\n    x++;\n  // [/inner]\n  // [/part]\n}\n")
+
+    def write(self, name, text):
+        file = self.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def structure(self):
+        return [*check_structure.check_includes(self.root), *check_structure.check_tree(self.root)]
+
+    def docs(self, update=False):
+        return [f for page in sorted(self.root.rglob("*.md")) for f in check_docs.check_page(self.root, page, update)]
+
+    def assert_one(self, findings, part):
+        self.assertEqual(len(findings), 1, findings)
+        self.assertIn(part, findings[0])
+
+    def test_sound_tree(self):
+        self.assertEqual(self.structure() + self.docs(), [])
+
+    def test_upward_include(self):
+        self.write("include/tl/tensor/up.hpp", "// Up.\n#pragma once\n#include <tl/ops/add.hpp>\n")
+        self.assert_one(self.structure(), "points upward")
+
+    def test_sideways_include(self):
+        self.write("include/tl/optim/sgd.hpp", "// SGD.\n#pragma once\n")
+        self.write("include/tl/models/resnet.hpp", "// Net.\n#pragma once\n#include <tl/optim/sgd.hpp>\n")
+        self.assert_one(self.structure(), "points upward")
+
+    def test_second_door(self):
+        self.write("include/tl/ops/svd.hpp", "// SVD.\n#pragma once\n#  include <Eigen/SVD>\n")
+        self.assert_one(self.structure(), "more than one header")
+
+    def test_both_ways_to_name_stb_are_one_door(self):
+        self.write("include/tl/data/decode.hpp", "// A.\n#pragma once\n#include <stb/stb_image.h>\n#include <stb_image.h>\n")
+        self.assertEqual(self.structure(), [])
+        self.write("include/tl/data/second.hpp", "// B.\n#pragma once\n#include <stb_image.h>\n")
+        self.assert_one(self.structure(), "more than one header")
+
+    def test_unknown_dependency(self):
+        self.write("include/tl/ops/b.hpp", "// B.\n#pragma once\n#include <boost/array.hpp>\n")
+        self.assert_one(self.structure(), "neither standard nor")
+
+    def test_quoted_missing_and_stray(self):
+        self.write("include/tl/ops/q.hpp", '// Q.\n#pragma once\n#include "add.hpp"\n')
+        self.write("include/tl/ops/m.hpp", "// M.\n#pragma once\n#include <tl/core/gone.hpp>\n")
+        self.write("include/tl/cellar/c.hpp", "// C.\n#pragma once\n")
+        self.write("include/tl/extra.hpp", "// E.\n#pragma once\n")
+        self.write("include/tl/ops/nothing.hpp", "#pragma once\n")
+        self.write("include/tl/ops/twice.hpp", "// Twice.\n")
+        text = "\n".join(self.structure())
+        for part in ("should be written", "does not exist", "no room cellar", "outside the rooms", "opens with", "no #pragma"):
+            self.assertIn(part, text)
+
+    def test_taken_file_name(self):
+        self.write("include/tl/expected.hpp", "// Mine.\n#pragma once\n")
+        self.assertIn("belongs to another library", "\n".join(self.structure()))
+
+    def test_stray_top_level(self):
+        self.write("scratch/a.txt", "a")
+        self.assert_one(self.structure(), "top level")
+
+    def test_machine_paths_in_text_and_binary(self):
+        self.write("docs/paths.txt", "a = /ho" + "me/somebody/x\nb = ../shared/data, /usr/include/eigen3, http://x.org/home/page\n")
+        self.assert_one(self.structure(), "docs/paths.txt:1: a path of one machine")
+        self.write("docs/paths.txt", "fine")
+        (self.root / "tests").mkdir()
+        (self.root / "tests/model.onnx").write_bytes(b"\x00\x01/ro" + b"ot/file.py\xff")
+        self.assert_one(self.structure(), "tests/model.onnx:1")
+
+    def test_unfinished_and_huge(self):
+        self.write("docs/a.txt", "TO" + "DO: later")
+        self.assert_one(self.structure(), "unfinished")
+        self.write("docs/a.txt", "x" * 2_100_000)
+        self.write("weights/w.onnx", "x" * 2_100_000)
+        self.assert_one(self.structure(), "docs/a.txt: 2.1 MB")
+
+    def test_changed_block_and_its_update(self):
+        self.write("examples/x.cpp", (self.root / "examples/x.cpp").read_text().replace("x = 1", "x = 2"))
+        self.assert_one(self.docs(), "differs from examples/x.cpp:part")
+        self.assertEqual(self.docs(update=True), [])
+        self.assertEqual(self.docs(), [])
+        self.assertIn("int x = 2;\n  x++;\n```", (self.root / "docs/page.md").read_text())
+
+    def test_block_without_source(self):
+        self.write("docs/other.md", "Text\n\n```cpp\nint y;\n```\n")
+        self.assert_one(self.docs(), "docs/other.md:3: a C++ block without")
+
+    def test_missing_region_and_file(self):
+        self.write("docs/other.md", "<!-- from examples/x.cpp:gone -->\n```cpp\nint y;\n```\n<!-- from no.cpp:a -->\n```cpp\nz\n```\n")
+        self.assertEqual(len(self.docs()), 2)
+
+    def test_dead_link(self):
+        self.write("docs/other.md", "[x](gone.md), [y](https://example.org), [z](#here), [w](page.md#there)\n")
+        self.assert_one(self.docs(), "gone.md leads nowhere")
+
+    def test_exit_status(self):
+        for script in ("check_structure.py", "check_docs.py"):
+            command = [sys.executable, TOOLS / script, self.root]
+            self.assertEqual(subprocess.run(command, capture_output=True).returncode, 0)
+        self.write("docs/other.md", "```cpp\nint y; // TO" + "DO\n```\n")
+        for script in ("check_structure.py", "check_docs.py"):
+            command = [sys.executable, TOOLS / script, self.root]
+            self.assertEqual(subprocess.run(command, capture_output=True).returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
