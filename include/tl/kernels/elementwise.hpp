@@ -6,9 +6,16 @@
 // Arrays are dense unless strides are given; x, y, dy and dx may be the same array. Any n >= 0.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
 #include <type_traits>
 
+#include <tl/core/parallel.hpp>
 #include <tl/core/shape.hpp>
+#include <tl/kernels/impl/strided.hpp>
+#include <tl/kernels/isa.hpp>
 
 namespace tl::kernels {
 
@@ -96,9 +103,170 @@ void add_in_place(Index n, const T* x, T* y);
 template <class T>
 void axpy(Index n, std::type_identity_t<T> alpha, const T* x, T* y);
 
-/// y = alpha * a + beta * b.
+/// y = alpha * a + beta * b, where b may be null (0).
 template <class T>
 void weighted_sum(Index n, std::type_identity_t<T> alpha, const T* a, std::type_identity_t<T> beta,
                   const T* b, T* y);
 
 }  // namespace tl::kernels
+
+#if TL_KERNELS_DEFINE
+#include <tl/kernels/simd_math.hpp>
+
+namespace tl::kernels::internal {
+
+template <class T>
+struct UnaryBlocks {
+  void (*forward)(T alpha, T beta, Index n, const T* x, T* y);
+  void (*backward)(T alpha, T beta, Index n, const T* saved, const T* dy, T* dx);
+};
+
+template <class T>
+using BinaryBlock = void (*)(Index n, const T* a, Index stride_a, const T* b, Index stride_b, T* y);
+
+}  // namespace tl::kernels::internal
+
+#define TL_KERNELS_IMPL <tl/kernels/impl/elementwise.inl>
+#include <tl/kernels/for_each_isa.hpp>
+
+namespace tl::kernels {
+namespace internal {
+
+// Elements a task: about 10 microseconds, so that small arrays do not wake other threads.
+inline constexpr Index cheap_grain = 16384, costly_grain = 4096;
+
+constexpr Index grain_of(Unary op, bool forward) {
+  switch (op) {
+    case Unary::sigmoid:
+    case Unary::tanh:
+    case Unary::exp:
+    case Unary::log:
+      return forward ? costly_grain : cheap_grain;
+    case Unary::silu:
+    case Unary::gelu:
+      return costly_grain;
+    default:
+      return cheap_grain;
+  }
+}
+
+template <class T>
+UnaryBlocks<T> unary_blocks(Unary op) {
+  TL_KERNELS_DISPATCH(unary_blocks<T>, op);
+}
+template <class T>
+BinaryBlock<T> binary_block_of(Binary op) {
+  TL_KERNELS_DISPATCH(binary_block_of<T>, op);
+}
+template <class T>
+void weighted_sum_block(Index n, T alpha, const T* a, T beta, const T* b, T* y) {
+  TL_KERNELS_DISPATCH(weighted_sum_block<T>, n, alpha, a, beta, b, y);
+}
+template <class T>
+void fill_block(Index n, T value, T* y) {
+  TL_KERNELS_DISPATCH(fill_block<T>, n, value, y);
+}
+
+/// One row of a broadcast whose inner strides may be any: what is not dense is gathered first.
+template <class T>
+void binary_gathered_row(BinaryBlock<T> block, Index n, const T* a, Index stride_a, const T* b,
+                         Index stride_b, T* y) {
+  constexpr Index most = 256;
+  std::array<T, most> dense_a, dense_b;
+  const auto gather = [](Index count, const T* from, Index stride, T* to) {
+    for (Index i = 0; i < count; ++i) to[i] = from[i * stride];
+  };
+  for (Index i = 0; i < n; i += most) {
+    const Index count = std::min(most, n - i);
+    const T *row_a = a + i * stride_a, *row_b = b + i * stride_b;
+    if (stride_a > 1 || stride_a < 0) gather(count, row_a, stride_a, dense_a.data()), row_a = dense_a.data();
+    if (stride_b > 1 || stride_b < 0) gather(count, row_b, stride_b, dense_b.data()), row_b = dense_b.data();
+    block(count, row_a, stride_a == 0 ? 0 : 1, row_b, stride_b == 0 ? 0 : 1, y + i);
+  }
+}
+
+}  // namespace internal
+
+template <class T>
+void unary_forward(Unary op, std::type_identity_t<T> alpha, std::type_identity_t<T> beta, Index n, const T* x,
+                   T* y) {
+  const auto block = internal::unary_blocks<T>(op).forward;
+  parallel_for(n, internal::grain_of(op, true),
+               [&](Index begin, Index end) { block(alpha, beta, end - begin, x + begin, y + begin); });
+}
+
+template <class T>
+void unary_backward(Unary op, std::type_identity_t<T> alpha, std::type_identity_t<T> beta, Index n,
+                    const T* saved, const T* dy, T* dx) {
+  if (op == Unary::neg) saved = dy;  // read but of no account
+  const auto block = internal::unary_blocks<T>(op).backward;
+  parallel_for(n, internal::grain_of(op, false), [&](Index begin, Index end) {
+    block(alpha, beta, end - begin, saved + begin, dy + begin, dx + begin);
+  });
+}
+
+template <class T>
+void binary_row(Binary op, Index n, const T* a, Index stride_a, const T* b, Index stride_b, T* y) {
+  internal::binary_block_of<T>(op)(n, a, stride_a, b, stride_b, y);
+}
+
+template <class T>
+void binary_broadcast(Binary op, int rank, const Index* extents, const Index* strides_a,
+                      const Index* strides_b, const T* a, const T* b, T* y) {
+  const internal::StridedLoop<2> loop(rank, extents, {strides_a, strides_b});
+  const auto block = internal::binary_block_of<T>(op);
+  const auto [inner_a, inner_b] = loop.inner_strides();
+  const Index stride_a = inner_a, stride_b = inner_b;
+  const Index grain = op == Binary::pow ? internal::costly_grain / 8 : internal::cheap_grain;
+  parallel_for(loop.size(), grain, [&](Index begin, Index end) {
+    loop.rows(begin, end, [&](const auto& offsets, Index dense, Index count) {
+      internal::binary_gathered_row(block, count, a + offsets[0], stride_a, b + offsets[1], stride_b,
+                                    y + dense);
+    });
+  });
+}
+
+template <class T>
+void fill(Index n, std::type_identity_t<T> value, T* y) {
+  parallel_for(n, internal::cheap_grain,
+               [&](Index begin, Index end) { internal::fill_block(end - begin, value, y + begin); });
+}
+
+template <class T>
+void weighted_sum(Index n, std::type_identity_t<T> alpha, const T* a, std::type_identity_t<T> beta,
+                  const T* b, T* y) {
+  parallel_for(n, internal::cheap_grain, [&](Index begin, Index end) {
+    internal::weighted_sum_block(end - begin, alpha, a + begin, beta, b == nullptr ? b : b + begin,
+                                 y + begin);
+  });
+}
+
+template <class T>
+void scale(Index n, std::type_identity_t<T> alpha, const T* x, T* y) {
+  weighted_sum<T>(n, alpha, x, 0, nullptr, y);
+}
+
+template <class T>
+void add_in_place(Index n, const T* x, T* y) {
+  const auto block = internal::binary_block_of<T>(Binary::add);
+  parallel_for(n, internal::cheap_grain,
+               [&](Index begin, Index end) { block(end - begin, y + begin, 1, x + begin, 1, y + begin); });
+}
+
+template <class T>
+void axpy(Index n, std::type_identity_t<T> alpha, const T* x, T* y) {
+  weighted_sum<T>(n, alpha, x, 1, y, y);
+}
+
+TL_KERNELS_INSTANTIATE(unary_forward)
+TL_KERNELS_INSTANTIATE(unary_backward)
+TL_KERNELS_INSTANTIATE(binary_row)
+TL_KERNELS_INSTANTIATE(binary_broadcast)
+TL_KERNELS_INSTANTIATE(fill)
+TL_KERNELS_INSTANTIATE(scale)
+TL_KERNELS_INSTANTIATE(add_in_place)
+TL_KERNELS_INSTANTIATE(axpy)
+TL_KERNELS_INSTANTIATE(weighted_sum)
+
+}  // namespace tl::kernels
+#endif  // TL_KERNELS_DEFINE
