@@ -100,15 +100,14 @@ inline std::string read_file(const std::filesystem::path& path, std::size_t max_
   return bytes;
 }
 
-/// Part of a file: `count` bytes from byte `offset` on. Throws when the file does not reach that far; the
-/// limits are checked before memory is taken.
-inline std::string read_file_part(const std::filesystem::path& path, std::size_t offset, std::size_t count) {
+/// Fills `to` with `count` bytes of a file from byte `offset` on. Throws when the file does not reach that
+/// far.
+inline void read_file_part(const std::filesystem::path& path, std::size_t offset, char* to,
+                           std::size_t count) {
   const file_impl::Opened file = file_impl::open_to_read(path);
   TL_CHECK(offset <= file.size && count <= file.size - offset, "cannot read '", path.string(), "': expected ",
            count, " bytes from byte ", offset, " on, but it has ", file.size);
-  std::string bytes(count, '\0');
-  file_impl::read_exactly(file, path, offset, bytes.data(), count);
-  return bytes;
+  file_impl::read_exactly(file, path, offset, to, count);
 }
 
 /// A file written piece by piece that appears, whole, at commit(). Without a commit nothing is left behind.

@@ -130,7 +130,7 @@ class Fields {
 /// Writes one message into a string.
 class FieldWriter {
  public:
-  explicit FieldWriter(std::string& to) : writer_(to) {}
+  explicit FieldWriter(std::string& to) : writer_(to), to_(&to) {}
 
   void integer(std::uint32_t field, std::int64_t value) { writer_.add_int64(field, value); }
   void float32(std::uint32_t field, float value) { writer_.add_float(field, value); }
@@ -161,15 +161,21 @@ class FieldWriter {
   /// A message in a field, written by fill(FieldWriter&).
   template <class Fill>
   void message(std::uint32_t field, const Fill& fill) {
-    FieldWriter inner(protozero::pbf_writer(writer_, field));
-    fill(inner);
+    const std::size_t before = to_->size();
+    {
+      FieldWriter inner(protozero::pbf_writer(writer_, field), to_);
+      fill(inner);
+    }
+    if (to_->size() == before) bytes(field, {});  // protozero leaves empty messages out, but they count
   }
 
   static constexpr std::size_t largest = 0x7fffffff;
 
  private:
-  explicit FieldWriter(protozero::pbf_writer writer) : writer_(std::move(writer)) {}
+  FieldWriter(protozero::pbf_writer writer, std::string* to) : writer_(std::move(writer)), to_(to) {}
+
   protozero::pbf_writer writer_;
+  std::string* to_;
 };
 
 }  // namespace tl::onnx
