@@ -4,8 +4,9 @@
 //   center = box start + (i + 1/2) scale
 //   y[i]   = sum_k x[k] f((k + 1/2 - center) / s) / sum_k f(...)   over |k + 1/2 - center| < support s
 //
-// Rows first, then columns, rounded to bytes between them. Filters: triangle (bilinear, support 1) and cubic
-// convolution with a = -1/2 (bicubic, support 2; Keys 1981). Source of the conventions: Pillow's Resample.c.
+// Rows first, then columns (the other way round where mostly the height shrinks), rounded to bytes between
+// them. Filters: triangle (bilinear, support 1) and cubic convolution with a = -1/2 (bicubic, support 2; Keys
+// 1981). Source of the conventions: Resample.c of Pillow 13; earlier ones always begin with the rows.
 #pragma once
 
 #include <cmath>
@@ -26,7 +27,7 @@ inline std::string_view name_of(Filter filter) {
 
 /// A part of the input in pixels, right and bottom excluded; may begin and end between pixels.
 struct Box {
-  double left = 0, top = 0, right = 0, bottom = 0;
+  float left = 0, top = 0, right = 0, bottom = 0;  // single precision, for Pillow's rounding
 };
 
 /// A part of the output in whole pixels.
@@ -35,7 +36,7 @@ struct Window {
 };
 
 inline Box whole(const Image& image) {
-  return {0, 0, static_cast<double>(image.width()), static_cast<double>(image.height())};
+  return {0, 0, static_cast<float>(image.width()), static_cast<float>(image.height())};
 }
 
 namespace resize_impl {
@@ -50,9 +51,9 @@ inline double filter_value(Filter filter, double x) {
 }
 
 /// The taps of outputs [begin, begin + count) of `size`, from the part [from, to) of `extent` inputs.
-inline kernels::ResampleTaps make_taps(Index extent, double from, double to, Index size, Index begin,
+inline kernels::ResampleTaps make_taps(Index extent, float from, float to, Index size, Index begin,
                                        Index count, Filter filter) {
-  const double scale = (to - from) / static_cast<double>(size);
+  const double scale = static_cast<double>(to - from) / static_cast<double>(size);
   const double widen = std::max(scale, 1.0);
   const double support = (filter == Filter::bilinear ? 1.0 : 2.0) * widen;
   const Index most = std::min(extent, static_cast<Index>(std::ceil(support)) * 2 + 1);
@@ -84,10 +85,31 @@ inline kernels::ResampleTaps make_taps(Index extent, double from, double to, Ind
   return taps;
 }
 
+/// What one axis of a resize reads, inputs [begin, end), and how; nothing moves where the size stays.
+struct Axis {
+  bool moves = false;
+  Index begin = 0, end = 0;
+  kernels::ResampleTaps taps;  ///< positions relative to begin
+};
+
+inline Axis make_axis(Index extent, float from, float to, Index size, Index begin, Index count,
+                      Filter filter) {
+  Axis axis{size != extent || from != 0 || to != static_cast<float>(size), begin, begin + count, {}};
+  if (!axis.moves) return axis;
+  axis.taps = make_taps(extent, from, to, size, begin, count, filter);
+  const auto& first = axis.taps.first;
+  axis.end = 0;
+  axis.begin = *std::min_element(first.begin(), first.end());
+  for (std::size_t i = 0; i < first.size(); ++i)
+    axis.end = std::max<Index>(axis.end, first[i] + axis.taps.count[i]);
+  for (std::int32_t& position : axis.taps.first) position -= static_cast<std::int32_t>(axis.begin);
+  return axis;
+}
+
 inline Image resize_nearest(const Image& image, Size size, const Box& box, const Window& window) {
-  const auto positions = [](double from, double to, Index extent, Index count, Index begin, Index used) {
+  const auto positions = [](float from, float to, Index extent, Index count, Index begin, Index used) {
     std::vector<Index> result(static_cast<std::size_t>(used));
-    const double step = (to - from) / static_cast<double>(count);
+    const double step = static_cast<double>(to - from) / static_cast<double>(count);
     double at = from + step * 0.5;  // added up as Pillow does, for the same rounding
     for (Index i = 0; i < begin + used; ++i, at += step) {
       if (i >= begin)
@@ -126,8 +148,8 @@ inline Image resize_window(const Image& image, Size size, Filter filter, const B
   TL_CHECK(!image.empty(), "[resize] expected an image with pixels, got ", image.size());
   TL_CHECK(size.height > 0 && size.width > 0, "[resize] expected a size of at least 1x1, got ", size);
   TL_CHECK(box.left >= 0 && box.top >= 0 && box.left < box.right && box.top < box.bottom &&
-               box.right <= static_cast<double>(image.width()) &&
-               box.bottom <= static_cast<double>(image.height()),
+               box.right <= static_cast<float>(image.width()) &&
+               box.bottom <= static_cast<float>(image.height()),
            "[resize] expected a box inside ", image.size(), ", got left ", box.left, ", top ", box.top,
            ", right ", box.right, ", bottom ", box.bottom);
   TL_CHECK(window.top >= 0 && window.left >= 0 && window.height > 0 && window.width > 0 &&
@@ -135,38 +157,33 @@ inline Image resize_window(const Image& image, Size size, Filter filter, const B
            "[resize] expected a window inside ", size, ", got top ", window.top, ", left ", window.left, ", ",
            window.height, 'x', window.width);
   if (filter == Filter::nearest) return resize_nearest(image, size, box, window);
-  const bool narrow =
-      size.width != image.width() || box.left != 0 || box.right != static_cast<double>(size.width);
-  const bool flatten =
-      size.height != image.height() || box.top != 0 || box.bottom != static_cast<double>(size.height);
-  if (!narrow && !flatten) return cut(image, window);
+  const Axis xs =
+      make_axis(image.width(), box.left, box.right, size.width, window.left, window.width, filter);
+  const Axis ys =
+      make_axis(image.height(), box.top, box.bottom, size.height, window.top, window.height, filter);
+  if (!xs.moves && !ys.moves) return cut(image, window);
 
-  // Only the input rows that the vertical pass reads go through the horizontal one.
-  Window rows{window.top, window.left, window.height, window.width};
-  kernels::ResampleTaps vertical;
-  if (flatten) {
-    vertical = make_taps(image.height(), box.top, box.bottom, size.height, window.top, window.height, filter);
-    rows.top = *std::min_element(vertical.first.begin(), vertical.first.end());
-    Index end = 0;
-    for (std::size_t i = 0; i < vertical.first.size(); ++i) {
-      end = std::max<Index>(end, vertical.first[i] + vertical.count[i]);
-      vertical.first[i] -= static_cast<std::int32_t>(rows.top);
+  Image result;
+  const std::uint8_t* from = image.row(ys.begin) + Image::channels * xs.begin;
+  Index row_bytes = image.row_bytes(), height = ys.end - ys.begin, width = xs.end - xs.begin;
+  const auto pass = [&](bool horizontal) {
+    const Axis& axis = horizontal ? xs : ys;
+    if (!axis.moves) return;
+    (horizontal ? width : height) = axis.taps.size();
+    Image next(height, width);
+    if (horizontal) {
+      kernels::resample_horizontal(height, row_bytes, axis.taps, from, next.data());
+    } else {
+      kernels::resample_vertical(next.row_bytes(), row_bytes, axis.taps, from, next.data());
     }
-    rows.height = end - rows.top;
-  }
-  Image narrowed;
-  if (narrow) {
-    const kernels::ResampleTaps horizontal =
-        make_taps(image.width(), box.left, box.right, size.width, window.left, window.width, filter);
-    narrowed = Image(rows.height, rows.width);
-    kernels::resample_horizontal(rows.height, image.row_bytes(), horizontal, image.row(rows.top),
-                                 narrowed.data());
-  } else {
-    narrowed = cut(image, rows);
-  }
-  if (!flatten) return narrowed;
-  Image result(window.height, window.width);
-  kernels::resample_vertical(result.row_bytes(), vertical, narrowed.data(), result.data());
+    result = std::move(next);
+    from = result.data();
+    row_bytes = result.row_bytes();
+  };
+  const Index shorter = image.height() - size.height, narrower = image.width() - size.width;
+  const bool rows_first = !(shorter > 0 && shorter > 2 * narrower);
+  pass(rows_first);
+  pass(!rows_first);
   return result;
 }
 
