@@ -6,9 +6,15 @@
 // Elements are std::uint8_t, std::int32_t, std::int64_t, float or double.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <cstring>
 
+#include <tl/core/parallel.hpp>
 #include <tl/core/shape.hpp>
+#include <tl/kernels/impl/strided.hpp>
+#include <tl/kernels/isa.hpp>
 
 namespace tl::kernels {
 
@@ -21,8 +27,8 @@ void copy_strided(int rank, const Index* extents, const Index* strides_src, cons
 /// The same into a strided destination: padding, concatenation, the gradient of a slice. No two elements may
 /// have the same place in dst, so no stride of dst is 0 where the extent is above 1.
 template <class T>
-void copy_strided_to(int rank, const Index* extents, const Index* strides_src, const T* src,
-                     const Index* strides_dst, T* dst);
+void copy_strided(int rank, const Index* extents, const Index* strides_src, const T* src,
+                  const Index* strides_dst, T* dst);
 
 /// y(b,c,r) = x(b,r,c).
 template <class T>
@@ -41,3 +47,7 @@ void nhwc_to_nchw(Index n, Index c, Index hw, const T* x, T* y) {
 }
 
 }  // namespace tl::kernels
+
+#if TL_KERNELS_DEFINE
+#include <tl/kernels/impl/copy.hpp>
+#endif

@@ -1,0 +1,6 @@
+// Every kernel as plain loops: what the tests compare with, and the shortest way to read what a kernel
+// computes.
+#pragma once
+
+#include <tl/kernels/reference/elementwise.hpp>
+#include <tl/kernels/reference/transpose.hpp>
