@@ -2,6 +2,7 @@
 // 2) in 128-bit registers are faster than memory.
 #pragma once
 
+#include <tl/kernels/for_each_isa.hpp>
 #include <tl/kernels/transpose.hpp>
 
 namespace tl::kernels {
@@ -14,8 +15,10 @@ template <int few, bool few_rows, class T>
 void transpose_narrow(Index many, const T* src, Index stride_src, T* dst, Index stride_dst) {
   for (Index i = 0; i < many; ++i) {
     T values[few];
-    for (int k = 0; k < few; ++k) values[k] = few_rows ? src[i * stride_src + k] : src[k * stride_src + i];
-    for (int k = 0; k < few; ++k) (few_rows ? dst[k * stride_dst + i] : dst[i * stride_dst + k]) = values[k];
+    TL_UNROLL for (int k = 0; k < few; ++k) values[k] =
+        few_rows ? src[i * stride_src + k] : src[k * stride_src + i];
+    TL_UNROLL for (int k = 0; k < few; ++k)(few_rows ? dst[k * stride_dst + i] : dst[i * stride_dst + k]) =
+        values[k];
   }
 }
 
