@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything and runs every test.
+set -u -o pipefail
+
+usage() {
+  cat <<'END'
+usage: bash tests/run.sh [options]
+
+  --full          also: the tests that take long, a build with clang, address, undefined-behaviour and thread
+                  sanitizers
+  --only REGEX    run the tests whose names match (see ctest -R)
+  --jobs N        compile and test N at a time (default: the number of processors)
+  --no-install    take the machine as it is
+  --help          print this
+
+Builds go to build/ and, with --full, to build-clang/, build-asan/ and build-tsan/. Tests on real photos and
+models look for them in the folder TL_SHARED (default: ../shared beside the repository) and are skipped by name
+where it is absent.
+END
+}
+
+full=0 only=. install=1 jobs=$(nproc 2> /dev/null || echo 2)
+while [ $# -gt 0 ]; do
+  case $1 in
+    --full) full=1 ;;
+    --only) only=${2:?--only needs a regular expression} && shift ;;
+    --jobs) jobs=${2:?--jobs needs a number} && shift ;;
+    --no-install) install=0 ;;
+    --help | -h) usage && exit 0 ;;
+    *) usage >&2 && exit 2 ;;
+  esac
+  shift
+done
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+if [ "$install" = 1 ]; then
+  source examples/install_dependencies.sh
+  tl_require build tests
+  [ "$full" = 0 ] || tl_require full
+fi
+
+passed=0 total=0 failures=() skips=()
+
+# run_stage NAME FOLDER CTEST_CONFIGURATION CMAKE_ARGUMENT...: configures, builds, tests, and adds to the counts.
+run_stage() {
+  local name=$1 folder=$2 configuration=$3
+  shift 3
+  printf '\n== %s: configure and build (%s)\n' "$name" "$folder"
+  local generator=()
+  [ -f "$folder/CMakeCache.txt" ] || ! command -v ninja > /dev/null || generator=(-G Ninja)
+  if ! { cmake -S . -B "$folder" "${generator[@]}" "$@" -DTL_WERROR=ON > "$folder.log" 2>&1 || { cat "$folder.log" && false; }; } ||
+    ! cmake --build "$folder" -j "$jobs"; then
+    rm -f "$folder.log"
+    failures+=("$name: the build") && total=$((total + 1))
+    return
+  fi
+  rm -f "$folder.log"
+  printf '\n== %s: test\n' "$name"
+  local log
+  log=$(mktemp)
+  (cd "$folder" && ctest -C "$configuration" -R "$only" -j "$jobs" --output-on-failure) < /dev/null 2>&1 | tee "$log"
+  local counts
+  counts=$(sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+).*/\1 \2/p' "$log")
+  if [ -z "$counts" ]; then
+    failures+=("$name: no tests ran") && total=$((total + 1))
+  else
+    total=$((total + ${counts#* })) passed=$((passed + ${counts#* } - ${counts% *}))
+  fi
+  mapfile -t -O ${#failures[@]} failures < <(sed -nE "s/^\s+[0-9]+ - (.*) \((.*)\).*/$name: \1 (\2)/p" "$log")
+  mapfile -t -O ${#skips[@]} skips < <(grep -h '^skipped: ' "$folder/Testing/Temporary/LastTest.log" 2> /dev/null)
+  rm -f "$log"
+}
+
+configuration=Release
+[ "$full" = 0 ] || configuration=full
+run_stage g++ build $configuration -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_COMPILER=${CXX:-g++}"
+if [ "$full" = 1 ]; then
+  run_stage clang build-clang Release -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
+  run_stage asan build-asan Debug --preset asan "-DCMAKE_CXX_COMPILER=${CXX:-g++}" -DTL_BUILD_BENCH=OFF
+  run_stage tsan build-tsan Debug --preset tsan -DTL_BUILD_BENCH=OFF
+fi
+
+printf '\n'
+[ ${#skips[@]} = 0 ] || printf '%s\n' "${skips[@]}" | sort -u
+[ ${#failures[@]} = 0 ] || printf 'failed: %s\n' "${failures[@]}"
+[ "$total" -gt 0 ] || total=1
+echo "$((100 * passed / total))% tests passed, $((total - passed)) tests failed out of $total"
+[ ${#failures[@]} = 0 ] && [ "$passed" = "$total" ]

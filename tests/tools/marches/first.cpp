@@ -1,0 +1,4 @@
+// Compiled for an old processor.
+#include "network.hpp"
+
+Result run_first() { return run_network(); }
