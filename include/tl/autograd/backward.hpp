@@ -35,10 +35,13 @@ void accumulate(Tensor<T>& sum, Tensor<T> term) {
 }
 
 template <class T>
-void Var<T>::add_grad(const Tensor<T>& gradient) {
+void Var<T>::add_grad(Tensor<T> gradient) {
   TL_CHECK(gradient.shape() == shape(), "[backward] expected a gradient of shape ", shape(), ", got ",
            gradient.shape());
-  accumulate(state_->grad, gradient.to(value().layout()));
+  if (gradient.layout() != value().layout()) gradient = gradient.to(value().layout());
+  // A gradient is its leaf's own, so that scaling one in place does not scale another.
+  if (!state_->grad.defined() && !gradient.unique()) gradient = gradient.clone();
+  accumulate(state_->grad, std::move(gradient));
 }
 
 template <class T>
@@ -58,7 +61,7 @@ void Var<T>::backward(const Tensor<T>& gradient) const {
       entry.record = record;
       accumulate(entry.dy, std::move(term));
     } else {
-      target.add_grad(term);
+      target.add_grad(std::move(term));
     }
   };
   deliver(*this, gradient);

@@ -1,6 +1,9 @@
 // The operations as functions of Var<T>: what models and training loops are written with.
 #pragma once
 
+#include <initializer_list>
+#include <vector>
+
 #include <tl/autograd/var.hpp>
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
@@ -87,6 +90,10 @@ Var<T> average_pool2d(const Var<T>& x, const ops::PoolWindow& window, bool inclu
 template <class T>
 Var<T> adaptive_average_pool2d(const Var<T>& x, ops::Size2 output) {
   return apply(ops::AdaptiveAveragePool2d{output}, x);
+}
+template <class T>
+Var<T> adaptive_max_pool2d(const Var<T>& x, ops::Size2 output) {
+  return apply(ops::AdaptiveMaxPool2d{output}, x);
 }
 /// (N,C,H,W) -> (N,C,1,1)
 template <class T>
@@ -192,9 +199,15 @@ template <class T>
 Var<T> slice(const Var<T>& x, std::vector<ops::Slice::Range> ranges) {
   return apply(ops::Slice{std::move(ranges)}, x);
 }
+/// concat({a, b}, 1)
 template <class T>
-Var<T> concat(std::span<const Var<T>> parts, Index axis) {
-  return apply<T>(make_operation<T>(ops::Concat{axis}), parts, Mode{});
+Var<T> concat(std::initializer_list<Var<T>> parts, Index axis) {
+  return apply<T>(make_operation<T>(ops::Concat{axis}), std::span<const Var<T>>(parts.begin(), parts.size()),
+                  Mode{});
+}
+template <class T>
+Var<T> concat(const std::vector<Var<T>>& parts, Index axis) {
+  return apply<T>(make_operation<T>(ops::Concat{axis}), std::span<const Var<T>>(parts), Mode{});
 }
 template <class T>
 Var<T> pad(const Var<T>& x, std::vector<Index> before, std::vector<Index> after, double value = 0) {

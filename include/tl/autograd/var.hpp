@@ -23,6 +23,11 @@ class Var;
 /// One executed operation on the tape.
 template <class T>
 struct Record {
+  Record() = default;
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+  ~Record();
+
   std::uint64_t number = 0;  ///< position on the tape: larger is later
   OperationPtr<T> operation;
   std::vector<Var<T>> inputs;
@@ -60,7 +65,7 @@ class Var {
   const Tensor<T>& grad() const { return state_->grad; }
   void set_grad(Tensor<T> grad) { state_->grad = std::move(grad); }
   void zero_grad() { state_->grad = {}; }
-  void add_grad(const Tensor<T>& gradient);
+  void add_grad(Tensor<T> gradient);
 
   bool requires_grad() const { return state_ && state_->requires_grad; }
   /// Freezes (false) or unfreezes a leaf.
@@ -95,9 +100,25 @@ class Var {
 
   template <class U>
   friend Var<U> apply(OperationPtr<U> operation, std::span<const Var<U>> inputs, Mode mode);
+  friend Record<T>;
 
   std::shared_ptr<State> state_;
 };
+
+/// A tape that backward() never walked is freed in a loop: recursion from record to record would need a stack
+/// as deep as the computation is long.
+template <class T>
+Record<T>::~Record() {
+  std::vector<Var<T>> doomed = std::move(inputs);
+  while (!doomed.empty()) {
+    const Var<T> last = std::move(doomed.back());
+    doomed.pop_back();
+    if (last.state_.use_count() != 1 || !last.state_->record || last.state_->record.use_count() != 1)
+      continue;
+    for (Var<T>& input : last.state_->record->inputs) doomed.push_back(std::move(input));
+    last.state_->record->inputs.clear();
+  }
+}
 
 /// While one lives on a thread, operations of that thread leave no record.
 class NoGrad {

@@ -22,8 +22,13 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+template <class T>
+concept Printable = requires(std::ostream& out, const T& value) {
+  out << value;
+};
+
 /// Joins printable values into one string: concat("got ", shape, ", ", 3).
-template <class... Parts>
+template <Printable... Parts>
 std::string concat(const Parts&... parts) {
   std::ostringstream out;
   (out << ... << parts);

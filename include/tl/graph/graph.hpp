@@ -114,8 +114,9 @@ class Graph {
     return trainable;
   }
 
-  /// The outputs for given inputs. In training, a node whose own parameters are all frozen (a frozen
-  /// BatchNorm), and a node before which nothing is trained, runs as in inference.
+  /// The outputs for given inputs. In training, a node runs as in inference when its own parameters are all
+  /// frozen (a frozen BatchNorm), or when nothing before it is trained; but a dropout that only nodes without
+  /// parameters separate from a trained one belongs to that one and drops.
   std::vector<Var<T>> run(std::span<const Var<T>> inputs, Mode mode) const {
     return run_until(inputs, mode, outputs_);
   }
@@ -124,14 +125,15 @@ class Graph {
                                 std::span<const ValueId> wanted) const {
     TL_CHECK(inputs.size() == inputs_.size(), "[graph] expected ", inputs_.size(), " inputs, got ",
              inputs.size());
-    const std::vector<bool> trainable =
-        mode.training ? trainable_values() : std::vector<bool>(values_.size(), false);
+    const std::vector<bool> trains =
+        mode.training ? training_nodes() : std::vector<bool>(nodes_.size(), false);
     std::vector<int> readers = count_readers(wanted);
     std::vector<Var<T>> vars(values_.size());
     for (std::size_t i = 0; i < inputs.size(); ++i) vars[static_cast<std::size_t>(inputs_[i])] = inputs[i];
 
     std::vector<Var<T>> arguments;
-    for (const GraphNode<T>& node : nodes_) {
+    for (std::size_t n = 0; n < nodes_.size(); ++n) {
+      const GraphNode<T>& node = nodes_[n];
       const auto output = static_cast<std::size_t>(node.output);
       if (readers[output] == 0) continue;
       arguments.clear();
@@ -140,9 +142,9 @@ class Graph {
         arguments.push_back(values_[i].var.defined() ? values_[i].var : vars[i]);
         if (--readers[i] == 0) vars[i] = {};  // the last reader: its memory may be used again
       }
-      const bool train = mode.training && trainable[output] && !frozen(node);
       try {
-        vars[output] = apply<T>(node.operation, std::span<const Var<T>>(arguments), Mode{.training = train});
+        vars[output] =
+            apply<T>(node.operation, std::span<const Var<T>>(arguments), Mode{.training = trains[n]});
       } catch (const Error& error) {
         fail(error.what(), " (node '", node.name, "')");
       }
@@ -184,16 +186,32 @@ class Graph {
     return static_cast<ValueId>(values_.size()) - 1;
   }
 
-  /// True when the node has parameters and all of them are frozen.
-  bool frozen(const GraphNode<T>& node) const {
-    bool any = false;
+  /// What a node's own parameters say about it; buffers and constants do not count.
+  enum class Parameters { none, frozen, trained };
+  Parameters parameters_of(const GraphNode<T>& node) const {
+    Parameters found = Parameters::none;
     for (ValueId id : node.inputs) {
       const GraphValue<T>& input = value(id);
       if (input.kind != ValueKind::parameter) continue;
-      if (input.var.requires_grad()) return false;
-      any = true;
+      if (input.var.requires_grad()) return Parameters::trained;
+      found = Parameters::frozen;
     }
-    return any;
+    return found;
+  }
+
+  /// For each node, whether it runs in training mode when the graph does; see run().
+  std::vector<bool> training_nodes() const {
+    const std::vector<bool> trainable = trainable_values();
+    std::vector<bool> before_trained(values_.size(), false), trains(nodes_.size());
+    for (std::size_t n = nodes_.size(); n-- > 0;) {
+      const auto output = static_cast<std::size_t>(nodes_[n].output);
+      const Parameters own = parameters_of(nodes_[n]);
+      trains[n] = own != Parameters::frozen && (trainable[output] || before_trained[output]);
+      if (own == Parameters::trained || (own == Parameters::none && before_trained[output])) {
+        for (ValueId id : nodes_[n].inputs) before_trained[static_cast<std::size_t>(id)] = true;
+      }
+    }
+    return trains;
   }
 
   /// How often each value is read on the way to the wanted ones; 0 for those not needed.

@@ -84,7 +84,13 @@ struct Transpose {
     TL_CHECK(static_cast<int>(axes.size()) == x.rank(), "[transpose] expected ", x.rank(), " axes for ", x,
              ", got ", axes.size());
     Shape y = x;
-    for (int k = 0; k < x.rank(); ++k) y[k] = x[x.axis(axes[static_cast<std::size_t>(k)])];
+    unsigned seen = 0;
+    for (int k = 0; k < x.rank(); ++k) {
+      const int axis = x.axis(axes[static_cast<std::size_t>(k)]);
+      TL_CHECK((seen >> axis & 1u) == 0, "[transpose] expected each axis once, got axis ", axis, " twice");
+      seen |= 1u << axis;
+      y[k] = x[axis];
+    }
     return y;
   }
   template <class T>
@@ -133,13 +139,12 @@ struct Slice {
         const Index shifted = at < 0 ? at + extent : at;
         return step > 0 ? std::clamp<Index>(shifted, 0, extent) : std::clamp<Index>(shifted, -1, extent - 1);
       };
-      // An end below -extent with a negative step means "through the first element".
-      const Index first = position(range.start);
-      const Index last = step < 0 && range.end < -extent ? -1 : position(range.end);
+      // An end below -extent with a negative step is clamped to -1: through the first element.
+      const Index first = position(range.start), last = position(range.end);
+      const bool empty = step > 0 ? first >= last : first <= last;
       result.start[static_cast<std::size_t>(axis)] = first;
       result.step[static_cast<std::size_t>(axis)] = step;
-      result.shape[axis] =
-          std::max<Index>(0, step > 0 ? (last - first + step - 1) / step : (first - last - step - 1) / -step);
+      result.shape[axis] = empty ? 0 : (last - first - (step > 0 ? 1 : -1)) / step + 1;
     }
     return result;
   }

@@ -2,7 +2,7 @@
 //
 //   constant    1
 //   step        gamma^floor(t / every)
-//   cosine      floor + (1 - floor) (1 + cos(pi t / total)) / 2         Loshchilov, Hutter 2016,
+//   cosine      floor + (1 - floor) (1 + cos(pi t / (total-1))) / 2       Loshchilov, Hutter 2016,
 //   arXiv:1608.03983 one_cycle   cosine from 1/div up to 1 over `rise` of the steps, then down to 1/div_final
 //   Smith 2018,
 //               arXiv:1803.09820, in fastai's form

@@ -4,6 +4,7 @@
 //   loss.backward();  sgd.step();  sgd.zero_grad();
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,13 @@ class Sgd {
     TL_CHECK(!options.nesterov || (options.momentum > 0 && options.dampening == 0),
              "[sgd] expected momentum above 0 and no dampening with Nesterov's momentum, got ",
              options.momentum, " and ", options.dampening);
+    std::set<const void*> seen;
     for (const ParameterGroup<T>& group : groups_) {
       TL_CHECK(group.lr >= 0, "[sgd] expected a rate of at least 0, got ", group.lr);
+      for (const nn::Named<T>& param : group.params) {
+        TL_CHECK(seen.insert(param.var.identity()).second, "[sgd] expected each parameter once, got '",
+                 param.name, "' twice");
+      }
       velocities_.emplace_back(group.params.size());
     }
   }
@@ -63,7 +69,10 @@ class Sgd {
             .weight_decay = group.weight_decay < 0 ? options_.weight_decay : group.weight_decay,
             .nesterov = options_.nesterov,
             .first = first};
-        kernels::sgd_update(update, param.value().size(), param.grad().data(), velocity.mutable_data(),
+        TL_CHECK(param.grad().shape() == param.shape(), "[sgd] expected a gradient of shape ", param.shape(),
+                 " for '", group.params[i].name, "', got ", param.grad().shape());
+        const Tensor<T> gradient = param.grad().to(param.value().layout());
+        kernels::sgd_update(update, param.value().size(), gradient.data(), velocity.mutable_data(),
                             param.mutable_value().mutable_data());
       }
     }

@@ -100,7 +100,11 @@ inline Window window_along(const Shape& shape, int axis, Index start, Index leng
 
 /// x surrounded by `value`: before[k] and after[k] elements on axis k (negative crops).
 template <class T>
-Tensor<T> pad(const Tensor<T>& x, std::span<const Index> before, std::span<const Index> after, T value) {
+Tensor<T> pad(const Tensor<T>& x, const std::vector<Index>& before, const std::vector<Index>& after,
+              T value) {
+  TL_CHECK(before.size() == static_cast<std::size_t>(x.rank()) && after.size() == before.size(),
+           "[pad] expected ", x.rank(), " amounts before and after for ", x.shape(), ", got ", before.size(),
+           " and ", after.size());
   Shape shape = x.shape(), inside = x.shape();
   Strides from = x.strides();
   Strides at{};
