@@ -2,8 +2,10 @@
 #pragma once
 
 #include <tl/kernels/batchnorm.hpp>
+#include <tl/kernels/conv.hpp>
 #include <tl/kernels/depthwise.hpp>
 #include <tl/kernels/elementwise.hpp>
+#include <tl/kernels/gemm.hpp>
 #include <tl/kernels/pool.hpp>
 #include <tl/kernels/reduce.hpp>
 #include <tl/kernels/resample.hpp>

@@ -2,5 +2,8 @@
 // computes.
 #pragma once
 
+#include <tl/kernels/reference/conv.hpp>
 #include <tl/kernels/reference/elementwise.hpp>
+#include <tl/kernels/reference/gemm.hpp>
+#include <tl/kernels/reference/reduce.hpp>
 #include <tl/kernels/reference/transpose.hpp>

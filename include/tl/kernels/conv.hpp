@@ -1,0 +1,105 @@
+// Two-dimensional convolution of channels-last images, forward and backward. Formula: conv_shape.hpp.
+//
+//   x (n,h,w,c)   weight (o, c/groups, kh, kw)   y (n,oh,ow,o)
+//
+// Implicit matrix product: the rows are output positions, k runs over kernel rows, kernel columns and
+// channels. A block of rows is copied from the image as runs of contiguous memory (an image row under the
+// kernel is one run) and multiplied by the packed weights in registers (gemm_tile.hpp), with bias, residual
+// and activation applied there. The gradient of x is a convolution of dy with turned weights, one for each
+// residue of the input position modulo the stride; that of the weights is a product over all output
+// positions. Depthwise shapes go to depthwise.hpp. The bits do not depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include <tl/kernels/conv_shape.hpp>
+#include <tl/kernels/isa.hpp>
+
+namespace tl::kernels {
+
+/// What follows the sum: y = activation(sum + bias + residual); residual (n,oh,ow,o) may be null, may be y.
+template <class T>
+struct ConvEpilogue {
+  Activation activation = Activation::none;
+  const T* residual = nullptr;
+};
+
+/// Names the layout conv_pack gives the weights: equal for two shapes exactly when weights packed for one
+/// serve the other. It differs between instruction sets; the number of images does not matter.
+inline std::uint64_t conv_packing(const ConvShape& shape) {
+  return static_cast<std::uint64_t>(active_isa()) | static_cast<std::uint64_t>(shape.groups) << 8;
+}
+
+/// Elements that conv_pack writes.
+template <class T>
+Index conv_packed_size(const ConvShape& shape);
+
+/// Weights (o, c/groups, kh, kw) into the layout that conv_forward reads.
+template <class T>
+void conv_pack(const ConvShape& shape, const T* w_oihw, T* packed);
+
+/// y = activation(conv(x, w) + bias + residual); bias (o) may be null.
+template <class T>
+void conv_forward(const ConvShape& shape, const T* x, const T* packed, const std::type_identity_t<T>* bias,
+                  const ConvEpilogue<std::type_identity_t<T>>& epilogue, T* y);
+
+/// Gradient with respect to x; overwrites dx.
+template <class T>
+void conv_backward_input(const ConvShape& shape, const T* dy, const T* w_oihw, T* dx);
+
+/// Gradient with respect to the weights; overwrites dw.
+template <class T>
+void conv_backward_weight(const ConvShape& shape, const T* x, const T* dy, T* dw_oihw);
+
+/// Gradient with respect to the bias: db (o), the sums of dy; overwrites db.
+template <class T>
+void conv_backward_bias(const ConvShape& shape, const T* dy, T* db);
+
+}  // namespace tl::kernels
+
+#if TL_KERNELS_DEFINE
+#include <numeric>
+
+#include <tl/kernels/gemm.hpp>
+
+#define TL_KERNELS_IMPL <tl/kernels/impl/conv.inl>
+#include <tl/kernels/for_each_isa.hpp>
+
+namespace tl::kernels {
+
+template <class T>
+Index conv_packed_size(const ConvShape& shape) {
+  TL_KERNELS_DISPATCH(conv_packed_size<T>, shape);
+}
+template <class T>
+void conv_pack(const ConvShape& shape, const T* w_oihw, T* packed) {
+  TL_KERNELS_DISPATCH(conv_pack<T>, shape, w_oihw, packed);
+}
+template <class T>
+void conv_forward(const ConvShape& shape, const T* x, const T* packed, const std::type_identity_t<T>* bias,
+                  const ConvEpilogue<std::type_identity_t<T>>& epilogue, T* y) {
+  TL_KERNELS_DISPATCH(conv_forward<T>, shape, x, packed, bias, epilogue, y);
+}
+template <class T>
+void conv_backward_input(const ConvShape& shape, const T* dy, const T* w_oihw, T* dx) {
+  TL_KERNELS_DISPATCH(conv_backward_input<T>, shape, dy, w_oihw, dx);
+}
+template <class T>
+void conv_backward_weight(const ConvShape& shape, const T* x, const T* dy, T* dw_oihw) {
+  TL_KERNELS_DISPATCH(conv_backward_weight<T>, shape, x, dy, dw_oihw);
+}
+template <class T>
+void conv_backward_bias(const ConvShape& shape, const T* dy, T* db) {
+  TL_KERNELS_DISPATCH(conv_backward_bias<T>, shape, dy, db);
+}
+
+TL_KERNELS_INSTANTIATE(conv_packed_size)
+TL_KERNELS_INSTANTIATE(conv_pack)
+TL_KERNELS_INSTANTIATE(conv_forward)
+TL_KERNELS_INSTANTIATE(conv_backward_input)
+TL_KERNELS_INSTANTIATE(conv_backward_weight)
+TL_KERNELS_INSTANTIATE(conv_backward_bias)
+
+}  // namespace tl::kernels
+#endif

@@ -1,0 +1,312 @@
+// Direct convolution for one instruction set; described in conv.hpp.
+
+namespace tl::kernels::TL_ISA {
+
+/// Taps of the kernel along one axis that a sum uses: kernel index first + t*step, and where in the input the
+/// output at position 0 finds tap t: base + t*distance.
+struct Taps {
+  Index count = 0, first = 0, step = 1, base = 0, distance = 1;
+};
+
+/// The rows of the implicit matrix: for each position of an output grid, the input under the taps.
+template <class T>
+struct Patches {
+  static constexpr bool k_major = false;
+  const T* x = nullptr;  // the first channel used
+  Index h = 0, w = 0;    // of the input image
+  Index pixel = 0;       // elements from one pixel to the next
+  Index channels = 0;    // used, contiguous
+  Index grid_h = 0, grid_w = 0, stride_h = 1, stride_w = 1;
+  Taps rows, columns;
+  Index out_image = 0, out_row = 0,
+        out_column = 0;  // elements between images, grid rows, grid positions of y
+
+  Index k() const { return rows.count * columns.count * channels; }
+
+  struct Position {
+    Index n, i, j;
+  };
+  TL_INLINE Position position(Index row) const {
+    return {row / (grid_h * grid_w), row / grid_w % grid_h, row % grid_w};
+  }
+  TL_INLINE void advance(Position& at) const {
+    if (++at.j == grid_w) {
+      at.j = 0;
+      if (++at.i == grid_h) at.i = 0, ++at.n;
+    }
+  }
+
+  /// k in [k_begin,k_end) of `count` grid positions from `row` on, row_stride apart.
+  TL_INLINE void copy(Index row, Index count, Index k_begin, Index k_end, T* to) const {
+    Position at = position(row);
+    const bool joined = columns.distance == 1 && pixel == channels;  // a kernel row is one run of memory
+    const Index run = joined ? columns.count * channels : channels;
+    const Index first_run = k_begin / run;
+    for (Index r = 0; r < count; ++r, to += row_stride<T>) {
+      const T* image = x + at.n * h * w * pixel;
+      const Index top = at.i * stride_h + rows.base, left = at.j * stride_w + columns.base;
+      if (joined) {
+        copy_joined(image, top, left, first_run, k_begin, k_end, to);
+      } else {
+        copy_apart(image, top, left, first_run, k_begin, k_end, to);
+      }
+      advance(at);
+    }
+  }
+  TL_INLINE void offsets(Index row, int count, Index* offset) const {
+    Position at = position(row);
+    for (int r = 0; r < count; ++r) {
+      offset[r] = at.n * out_image + at.i * out_row + at.j * out_column;
+      advance(at);
+    }
+  }
+
+ private:
+  TL_INLINE void copy_joined(const T* image, Index top, Index left, Index first, Index k_begin, Index k_end,
+                             T* to) const {
+    const Index run = columns.count * channels;
+    const Index inside_begin = std::clamp<Index>(-left, 0, columns.count) * channels;
+    const Index inside_end = std::clamp<Index>(w - left, 0, columns.count) * channels;
+    for (Index r = first; r * run < k_end; ++r) {
+      const Index begin = std::max<Index>(k_begin - r * run, 0), end = std::min(k_end - r * run, run);
+      const Index y = top + r * rows.distance;
+      const bool inside = y >= 0 && y < h;
+      const Index from = inside ? std::clamp(inside_begin, begin, end) : end;
+      const Index until = inside ? std::clamp(inside_end, from, end) : end;
+      zero_over(from - begin, to);
+      copy_over(image + (y * w + left) * pixel + from, until - from, to + (from - begin));
+      zero_over(end - until, to + (until - begin));
+      to += end - begin;
+    }
+  }
+  TL_INLINE void copy_apart(const T* image, Index top, Index left, Index first, Index k_begin, Index k_end,
+                            T* to) const {
+    for (Index tap = first; tap * channels < k_end; ++tap) {
+      const Index begin = std::max<Index>(k_begin - tap * channels, 0);
+      const Index end = std::min(k_end - tap * channels, channels);
+      const Index y = top + tap / columns.count * rows.distance;
+      const Index z = left + tap % columns.count * columns.distance;
+      if (y >= 0 && y < h && z >= 0 && z < w) {
+        copy_over(image + (y * w + z) * pixel + begin, end - begin, to);
+      } else {
+        zero_over(end - begin, to);
+      }
+      to += end - begin;
+    }
+  }
+};
+
+/// The weights of one sum as panels over its n outputs. Element (output j, channel i, tap r,s) is
+/// w[j*output_stride + i*channel_stride + r*kernel_w + s].
+template <class T>
+void pack_weights(const T* w, Index n, Index output_stride, Index channels, Index channel_stride,
+                  Index kernel_w, const Taps& rows, const Taps& columns, T* packed) {
+  constexpr Index width = panel_width<T>, step = 16;
+  const Index taps = rows.count * columns.count, panels = (n + width - 1) / width;
+  const KBlocks blocks(taps * channels);
+  parallel_for(panels, std::max<Index>(1, (Index{1} << 15) / (blocks.k * width)),
+               [&](Index begin, Index end) {
+                 for (Index panel = begin; panel < end; ++panel) {
+                   const Index j0 = panel * width, outputs = std::min(width, n - j0);
+                   for (Index i0 = 0; i0 < channels; i0 += step) {
+                     for (Index tap = 0; tap < taps; ++tap) {
+                       const Index r = rows.first + tap / columns.count * rows.step;
+                       const Index s = columns.first + tap % columns.count * columns.step;
+                       for (Index i = i0; i < std::min(channels, i0 + step); ++i) {
+                         const Index k = tap * channels + i, k0 = k / blocks.step * blocks.step;
+                         const Index count = std::min(blocks.step, blocks.k - k0);
+                         T* to = packed + panels * width * k0 + j0 * count + (k - k0) * width;
+                         const T* from = w + j0 * output_stride + i * channel_stride + r * kernel_w + s;
+                         for (Index j = 0; j < outputs; ++j) to[j] = from[j * output_stride];
+                         for (Index j = outputs; j < width; ++j) to[j] = T(0);
+                       }
+                     }
+                   }
+                 }
+               });
+}
+
+template <class T>
+Patches<T> forward_patches(const ConvShape& s, const T* x) {
+  Patches<T> p;
+  p.x = x, p.h = s.h, p.w = s.w, p.pixel = s.c, p.channels = s.c / s.groups;
+  p.grid_h = s.oh, p.grid_w = s.ow, p.stride_h = s.stride_h, p.stride_w = s.stride_w;
+  p.rows = {.count = s.kh, .base = -s.pad_top, .distance = s.dilation_h};
+  p.columns = {.count = s.kw, .base = -s.pad_left, .distance = s.dilation_w};
+  p.out_image = s.oh * s.ow * s.o, p.out_row = s.ow * s.o, p.out_column = s.o;
+  return p;
+}
+
+template <class T>
+Index conv_packed_size(const ConvShape& s) {
+  return s.groups * packed_elements<T>(s.kh * s.kw * (s.c / s.groups), s.o / s.groups);
+}
+
+template <class T>
+void conv_pack(const ConvShape& s, const T* w, T* packed) {
+  const Index channels = s.c / s.groups, outputs = s.o / s.groups, taps = s.kh * s.kw;
+  for (Index g = 0; g < s.groups; ++g) {
+    pack_weights(w + g * outputs * channels * taps, outputs, channels * taps, channels, taps, s.kw,
+                 Taps{.count = s.kh}, Taps{.count = s.kw},
+                 packed + g * packed_elements<T>(taps * channels, outputs));
+  }
+}
+
+template <class T>
+void conv_forward(const ConvShape& s, const T* x, const T* packed, const T* bias,
+                  const ConvEpilogue<T>& epilogue, T* y) {
+  const Index channels = s.c / s.groups, outputs = s.o / s.groups;
+  for (Index g = 0; g < s.groups; ++g) {
+    const Patches<T> patches = forward_patches(s, x + g * channels);
+    const Index column = g * outputs;
+    multiply_packed(s.n * s.oh * s.ow, outputs, patches.k(), patches,
+                    packed + g * packed_elements<T>(patches.k(), outputs),
+                    ProductOutput<T>{.c = y + column,
+                                     .start = epilogue.residual ? epilogue.residual + column : nullptr,
+                                     .bias = bias ? bias + column : nullptr,
+                                     .activation = epilogue.activation});
+  }
+}
+
+/// The taps that reach input positions of one residue modulo the stride, in ascending order of the output
+/// position they come from.
+inline Taps backward_taps(Index residue, Index kernel, Index stride, Index pad, Index dilation) {
+  Taps taps;
+  taps.step = -(stride / std::gcd(stride, dilation));
+  for (Index r = 0; r < kernel; ++r) {
+    if ((residue + pad - r * dilation) % stride == 0) {
+      ++taps.count;
+      taps.first = r;
+    }
+  }
+  taps.base = (residue + pad - taps.first * dilation) / stride;
+  taps.distance = -taps.step * dilation / stride;
+  return taps;
+}
+
+template <class T>
+void conv_backward_input(const ConvShape& s, const T* dy, const T* w, T* dx) {
+  const Index channels = s.c / s.groups, outputs = s.o / s.groups, kernel = s.kh * s.kw;
+  T* packed = workspace<T, 15>(packed_elements<T>(kernel * outputs, channels));
+  for (Index a = 0; a < std::min(s.stride_h, s.h); ++a) {
+    for (Index b = 0; b < std::min(s.stride_w, s.w); ++b) {
+      Patches<T> p;
+      p.h = s.oh, p.w = s.ow, p.pixel = s.o, p.channels = outputs;
+      p.grid_h = (s.h - a + s.stride_h - 1) / s.stride_h, p.grid_w = (s.w - b + s.stride_w - 1) / s.stride_w;
+      p.rows = backward_taps(a, s.kh, s.stride_h, s.pad_top, s.dilation_h);
+      p.columns = backward_taps(b, s.kw, s.stride_w, s.pad_left, s.dilation_w);
+      p.out_image = s.h * s.w * s.c, p.out_row = s.stride_h * s.w * s.c, p.out_column = s.stride_w * s.c;
+      T* to = dx + (a * s.w + b) * s.c;
+      if (p.k() == 0) {
+        parallel_for(s.n * p.grid_h, std::max<Index>(1, (Index{1} << 14) / (p.grid_w * s.c)),
+                     [&](Index begin, Index end) {
+                       for (Index row = begin; row < end; ++row) {
+                         T* pixel = to + row / p.grid_h * p.out_image + row % p.grid_h * p.out_row;
+                         for (Index j = 0; j < p.grid_w; ++j, pixel += p.out_column) {
+                           std::fill(pixel, pixel + s.c, T(0));
+                         }
+                       }
+                     });
+        continue;
+      }
+      for (Index g = 0; g < s.groups; ++g) {
+        p.x = dy + g * outputs;
+        pack_weights(w + g * outputs * channels * kernel, channels, kernel, outputs, channels * kernel, s.kw,
+                     p.rows, p.columns, packed);
+        multiply_packed(s.n * p.grid_h * p.grid_w, channels, p.k(), p, packed,
+                        ProductOutput<T>{.c = to + g * channels});
+      }
+    }
+  }
+}
+
+/// One part of the weights' gradient, sums[o][k] for k in [k_begin,k_end) (at most k_block of them), over
+/// output positions [row_begin,row_end).
+template <class T>
+void sum_weight_gradient(const Patches<T>& patches, const TransposedRows<T>& dy, Index outputs, Index k_begin,
+                         Index k_end, Index row_begin, Index row_end, T* sums) {
+  constexpr Index width = panel_width<T>;
+  T* image = workspace<T, 16>(k_block * row_stride<T>);
+  T* tile = workspace<T, 10>(tile_elements<T>);
+  const Index tiles = (outputs + tile_rows - 1) / tile_rows;
+  const KBlocks blocks(row_end - row_begin);
+  for (Index row = row_begin; row < row_end; row += blocks.step) {
+    const Index count = std::min(blocks.step, row_end - row);
+    patches.copy(row, count, k_begin, k_end, image);
+    for (Index t = 0; t < tiles; ++t) {
+      const Index output = even_split(outputs, tiles, t);
+      const int height = static_cast<int>(even_split(outputs, tiles, t + 1) - output);
+      Index offsets[tile_rows];
+      dy.offsets(output, height, offsets);
+      dy.copy(output, height, row, row + count, tile);
+      for (Index column = 0; column < k_end - k_begin; column += width) {
+        TileOutput<T> part{.c = sums + k_begin + column,
+                           .rows = offsets,
+                           .columns = std::min(width, k_end - k_begin - column)};
+        if (row > row_begin) part.start = part.c;
+        multiply_tile<T, true>(height, count, tile, image + column, row_stride<T>, part);
+      }
+    }
+  }
+}
+
+template <class T>
+void conv_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw) {
+  const Index channels = s.c / s.groups, outputs = s.o / s.groups, taps = s.kh * s.kw, k = taps * channels;
+  const Index positions = s.n * s.oh * s.ow;
+  // Tasks: blocks of k, and where these are few also stretches of positions, whose sums are then added in
+  // order.
+  constexpr Index wanted_tasks = 16, fewest_positions = 2 * k_block;
+  const KBlocks blocks(k);
+  const Index k_parts = (k + blocks.step - 1) / blocks.step;
+  const Index parts =
+      std::clamp<Index>(wanted_tasks / k_parts, 1, (positions + fewest_positions - 1) / fewest_positions);
+  T* sums = workspace<T, 17>(parts * outputs * k);
+  for (Index g = 0; g < s.groups; ++g) {
+    const Patches<T> patches = forward_patches(s, x + g * channels);
+    const TransposedRows<T> gradient{dy + g * outputs, s.o, k};
+    parallel_for(k_parts * parts, 1, [&](Index begin, Index end) {
+      for (Index task = begin; task < end; ++task) {
+        const Index part = task / k_parts, k0 = task % k_parts * blocks.step;
+        sum_weight_gradient(patches, gradient, outputs, k0, std::min(k, k0 + blocks.step),
+                            even_split(positions, parts, part), even_split(positions, parts, part + 1),
+                            sums + part * outputs * k);
+      }
+    });
+    parallel_for(outputs, std::max<Index>(1, (Index{1} << 14) / (k * parts)), [&](Index begin, Index end) {
+      for (Index o = begin; o < end; ++o) {
+        T* total = sums + o * k;
+        for (Index part = 1; part < parts; ++part) {
+          const T* more = total + part * outputs * k;
+          for (Index i = 0; i < k; ++i) total[i] += more[i];
+        }
+        T* to = dw + (g * outputs + o) * k;
+        for (Index i = 0; i < channels; ++i) {
+          for (Index tap = 0; tap < taps; ++tap) to[i * taps + tap] = total[tap * channels + i];
+        }
+      }
+    });
+  }
+}
+
+template <class T>
+void conv_backward_bias(const ConvShape& s, const T* dy, T* db) {
+  constexpr Index stretch = 1024;
+  const Index positions = s.n * s.oh * s.ow, parts = (positions + stretch - 1) / stretch;
+  T* sums = workspace<T, 17>(std::max<Index>(1, parts) * s.o);
+  parallel_for(parts, std::max<Index>(1, (Index{1} << 5) / s.o), [&](Index begin, Index end) {
+    for (Index part = begin; part < end; ++part) {
+      T* total = sums + part * s.o;
+      std::fill(total, total + s.o, T(0));
+      for (Index row = part * stretch; row < std::min(positions, (part + 1) * stretch); ++row) {
+        for (Index o = 0; o < s.o; ++o) total[o] += dy[row * s.o + o];
+      }
+    }
+  });
+  std::fill(db, db + s.o, T(0));
+  for (Index part = 0; part < parts; ++part) {
+    for (Index o = 0; o < s.o; ++o) db[o] += sums[part * s.o + o];
+  }
+}
+
+}  // namespace tl::kernels::TL_ISA

@@ -1,0 +1,195 @@
+// Convolution and its gradients against plain loops.
+#include <vector>
+
+#include <tl/kernels/reference/conv.hpp>
+#include "kernels/kernel_checks.hpp"
+
+using namespace kernel_checks;
+using tl::kernels::Activation;
+using tl::kernels::ConvEpilogue;
+using tl::kernels::ConvShape;
+namespace kernels = tl::kernels;
+
+namespace {
+
+/// The shape with the largest output that fits; bottom and right padding are at most `more`.
+ConvShape fitted(ConvShape s, Index more_h = 0, Index more_w = 0) {
+  s.oh = (s.h + s.pad_top + more_h - s.dilation_h * (s.kh - 1) - 1) / s.stride_h + 1;
+  s.ow = (s.w + s.pad_left + more_w - s.dilation_w * (s.kw - 1) - 1) / s.stride_w + 1;
+  return s;
+}
+
+ConvShape random_shape(std::uint64_t key) {
+  tl::Rng rng(5, key);
+  const auto any = [&](Index low, Index high) {
+    return low + static_cast<Index>(rng.below(static_cast<std::uint64_t>(high - low + 1)));
+  };
+  ConvShape s;
+  s.groups = rng.chance(.7) ? 1 : any(2, 4);
+  const bool wide = rng.chance(.3);
+  s.n = any(1, 3);
+  s.c = s.groups * any(1, wide ? 300 / s.groups : 20);
+  s.o = s.groups * any(1, wide ? 80 / s.groups : 40);
+  s.kh = any(1, wide ? 3 : 5), s.kw = any(1, wide ? 3 : 5);
+  s.stride_h = any(1, 3), s.stride_w = rng.chance(.7) ? s.stride_h : any(1, 3);
+  s.dilation_h = rng.chance(.7) ? 1 : any(1, 3), s.dilation_w = rng.chance(.7) ? 1 : any(1, 3);
+  const Index reach_h = s.dilation_h * (s.kh - 1), reach_w = s.dilation_w * (s.kw - 1);
+  s.pad_top = any(0, reach_h), s.pad_left = any(0, reach_w);
+  s.h = reach_h + any(1, wide ? 4 : 12), s.w = reach_w + any(1, wide ? 6 : 12);
+  return fitted(s, any(0, reach_h), any(0, reach_w));
+}
+
+template <class T>
+struct Data {
+  std::vector<T> x, w, bias, residual, dy;
+};
+
+/// The same values for every T: they are exact in float.
+template <class T>
+Data<T> data(const ConvShape& s) {
+  const auto values = [](Index n, std::uint64_t key) {
+    return converted<T>(random_values<float>(n, key, -1, 1));
+  };
+  return {values(s.input_size(), 1), values(s.weight_size(), 2), values(s.o, 3), values(s.output_size(), 4),
+          values(s.output_size(), 5)};
+}
+
+template <class T>
+struct Results {
+  std::vector<T> plain, relu, relu6, dx, dw, db;
+};
+
+template <class T>
+Results<T> computed(const ConvShape& s) {
+  const Data<T> d = data<T>(s);
+  const T nan = std::numeric_limits<T>::quiet_NaN();  // every element must be written
+  std::vector<T> packed(size_of(kernels::conv_packed_size<T>(s)), nan), y(size_of(s.output_size()), nan);
+  kernels::conv_pack(s, d.w.data(), packed.data());
+  Results<T> r{y,
+               y,
+               d.residual,
+               std::vector<T>(d.x.size(), nan),
+               std::vector<T>(d.w.size(), nan),
+               std::vector<T>(d.bias.size(), nan)};
+  kernels::conv_forward(s, d.x.data(), packed.data(), nullptr, {}, r.plain.data());
+  kernels::conv_forward(s, d.x.data(), packed.data(), d.bias.data(), {Activation::relu}, r.relu.data());
+  kernels::conv_forward(s, d.x.data(), packed.data(), d.bias.data(), {Activation::relu6, r.relu6.data()},
+                        r.relu6.data());
+  kernels::conv_backward_input(s, d.dy.data(), d.w.data(), r.dx.data());
+  kernels::conv_backward_weight(s, d.x.data(), d.dy.data(), r.dw.data());
+  kernels::conv_backward_bias(s, d.dy.data(), r.db.data());
+  return r;
+}
+
+template <class T>
+Results<T> expected_results(const ConvShape& s) {
+  namespace reference = kernels::reference;
+  const Data<T> d = data<T>(s);
+  Results<T> r{d.residual, d.residual, d.residual, d.x, d.w, d.bias};
+  reference::conv_forward<T>(s, d.x.data(), d.w.data(), nullptr, {}, r.plain.data());
+  reference::conv_forward<T>(s, d.x.data(), d.w.data(), d.bias.data(), {Activation::relu}, r.relu.data());
+  reference::conv_forward<T>(s, d.x.data(), d.w.data(), d.bias.data(), {Activation::relu6, d.residual.data()},
+                             r.relu6.data());
+  reference::conv_backward_input(s, d.dy.data(), d.w.data(), r.dx.data());
+  reference::conv_backward_weight(s, d.x.data(), d.dy.data(), r.dw.data());
+  reference::conv_backward_bias(s, d.dy.data(), r.db.data());
+  return r;
+}
+
+template <class T>
+void check_close_sums(const std::vector<T>& got, const std::vector<Wide<T>>& want, Index length) {
+  check_close(got, want, 4 + std::sqrt(static_cast<double>(length)));
+}
+
+template <class T>
+void check(const ConvShape& s) {
+  CAPTURE(s.n, s.h, s.w, s.c, s.oh, s.ow, s.o, s.kh, s.kw, s.stride_h, s.stride_w, s.pad_top, s.pad_left,
+          s.dilation_h, s.dilation_w, s.groups);
+  const Results<Wide<T>> want = expected_results<Wide<T>>(s);
+  on_each_isa([&] {
+    const Results<T> got = computed<T>(s);
+    const Index k = s.kh * s.kw * s.c / s.groups, positions = s.n * s.oh * s.ow;
+    check_close_sums(got.plain, want.plain, k);
+    check_close_sums(got.relu, want.relu, k);
+    check_close_sums(got.relu6, want.relu6, k);
+    check_close_sums(got.dx, want.dx, s.kh * s.kw * s.o / s.groups);
+    check_close_sums(got.dw, want.dw, positions);
+    check_close_sums(got.db, want.db, positions);
+  });
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("convolutions of random shapes agree with plain loops", "[conv]", float, double) {
+  for (std::uint64_t key = 0; key < 60; ++key) check<TestType>(random_shape(key));
+}
+
+TEMPLATE_TEST_CASE("convolutions as networks have them agree with plain loops", "[conv]", float, double) {
+  const ConvShape three{
+      .n = 2, .h = 9, .w = 9, .c = 64, .o = 64, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1};
+  check<TestType>(fitted(three, 1, 1));
+  ConvShape strided = three;
+  strided.stride_h = strided.stride_w = 2;
+  check<TestType>(fitted(strided, 1, 1));
+  check<TestType>(fitted(strided, 0, 0));
+  ConvShape dilated = three;
+  dilated.dilation_h = dilated.dilation_w = dilated.pad_top = dilated.pad_left = 2;
+  check<TestType>(fitted(dilated, 2, 2));
+  const ConvShape stem{.n = 2,
+                       .h = 32,
+                       .w = 31,
+                       .c = 3,
+                       .o = 64,
+                       .kh = 7,
+                       .kw = 7,
+                       .stride_h = 2,
+                       .stride_w = 2,
+                       .pad_top = 3,
+                       .pad_left = 3};
+  check<TestType>(fitted(stem, 3, 3));
+  const ConvShape point{.n = 3, .h = 7, .w = 5, .c = 70, .o = 33};
+  check<TestType>(fitted(point));
+  ConvShape skip = point;
+  skip.stride_h = skip.stride_w = 2;
+  check<TestType>(fitted(skip));
+  const ConvShape deep{
+      .n = 1, .h = 3, .w = 4, .c = 300, .o = 130, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1};
+  check<TestType>(fitted(deep, 1, 1));
+  const ConvShape grouped{
+      .n = 2, .h = 6, .w = 7, .c = 32, .o = 48, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1, .groups = 4};
+  check<TestType>(fitted(grouped, 1, 1));
+  const ConvShape depthwise{
+      .n = 2, .h = 6, .w = 7, .c = 18, .o = 18, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1, .groups = 18};
+  check<TestType>(fitted(depthwise, 1, 1));
+}
+
+TEMPLATE_TEST_CASE("convolutions give the same bits at any thread count", "[conv]", float, double) {
+  const ConvShape shapes[] = {
+      fitted({.n = 3, .h = 14, .w = 14, .c = 24, .o = 40, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1,
+             1),
+      fitted({.n = 2, .h = 30, .w = 30, .c = 3, .o = 20, .kh = 7, .kw = 7, .stride_h = 2, .stride_w = 2}),
+      fitted({.n = 1, .h = 7, .w = 7, .c = 200, .o = 130, .stride_h = 2, .stride_w = 2})};
+  for (const ConvShape& s : shapes) {
+    on_each_isa([&] {
+      check_same_bits_at_any_thread_count([&] {
+        Results<TestType> r = computed<TestType>(s);
+        for (const auto* part : {&r.relu, &r.relu6, &r.dx, &r.dw, &r.db}) {
+          r.plain.insert(r.plain.end(), part->begin(), part->end());
+        }
+        return r.plain;
+      });
+    });
+  }
+}
+
+TEST_CASE("a packing is named by instruction set and groups", "[conv]") {
+  const ConvShape s = fitted({.n = 1, .h = 8, .w = 8, .c = 16, .o = 16, .kh = 3, .kw = 3});
+  ConvShape batch = s, grouped = s;
+  batch.n = 7;
+  grouped.groups = 2;
+  CHECK(kernels::conv_packing(s) == kernels::conv_packing(batch));
+  CHECK(kernels::conv_packing(s) != kernels::conv_packing(grouped));
+  std::vector<std::uint64_t> names;
+  on_each_isa([&] { names.push_back(kernels::conv_packing(s)); });
+  CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
+}
