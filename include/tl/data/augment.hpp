@@ -204,32 +204,39 @@ struct Augment {
     }
   }
 
-  /// An image changed and brought to the size `preprocess` gives, or to `size` where it depends on the image.
-  Image apply(const Image& image, const Preprocess& preprocess, Size size, const AugmentKey& key) const {
-    // The numbers of operations are part of the results: they may not change.
-    enum Operation : std::uint64_t { crop_part = 1, mirror, turn, colour };
-    Rng rng = random(key, crop_part);
-    Image result;
-    if (crop == AugmentCrop::random_resized) {
-      result = resize(image, size.height, size.width, preprocess.filter,
-                      random_resized_crop_box(image.size(), scale, ratio, rng));
-    } else {
-      result = preprocess.geometry(image);
-      if (crop == AugmentCrop::padded) {
-        const auto span = static_cast<std::uint64_t>(2 * padding + 1);
-        const Index down = static_cast<Index>(rng.below(span)) - padding;
-        const Index right = static_cast<Index>(rng.below(span)) - padding;
-        result = shifted(result, down, right);
-      }
+  /// The image at its final place: `size` is what the preprocessing makes of it. Random where a random part
+  /// is cut; otherwise always the same, so that it may be kept.
+  Image place(const Image& image, const Preprocess& preprocess, Size size, const AugmentKey& key) const {
+    if (crop != AugmentCrop::random_resized) return preprocess.geometry(image);
+    Rng rng = random(key, cut);
+    const Box part = random_resized_crop_box(image.size(), scale, ratio, rng);
+    return resize(image, size.height, size.width, preprocess.filter, part);
+  }
+
+  /// The random changes that keep the size: shift, mirror, rotation, colours.
+  Image vary(Image image, const AugmentKey& key) const {
+    if (crop == AugmentCrop::padded && padding > 0) {
+      Rng rng = random(key, shift);
+      const auto span = static_cast<std::uint64_t>(2 * padding + 1);
+      const Index down = static_cast<Index>(rng.below(span)) - padding;
+      const Index right = static_cast<Index>(rng.below(span)) - padding;
+      image = shifted(image, down, right);
     }
-    if (flip > 0 && random(key, mirror).chance(flip)) flip_horizontal(result);
-    if (rotation > 0) result = rotated(result, random(key, turn).uniform(-rotation, rotation));
-    jitter(result, random(key, colour));
-    return result;
+    if (flip > 0 && random(key, mirror).chance(flip)) flip_horizontal(image);
+    if (rotation > 0) image = rotated(image, random(key, turn).uniform(-rotation, rotation));
+    jitter(image, random(key, colour));
+    return image;
+  }
+
+  Image apply(const Image& image, const Preprocess& preprocess, Size size, const AugmentKey& key) const {
+    return vary(place(image, preprocess, size, key), key);
   }
 
  private:
-  static Rng random(const AugmentKey& key, std::uint64_t operation) {
+  /// The numbers are part of the results: they may not change. 0 belongs to the order of an epoch.
+  enum Operation : std::uint64_t { cut = 1, mirror = 2, turn = 3, colour = 4, shift = 5 };
+
+  static Rng random(const AugmentKey& key, Operation operation) {
     return Rng(key.seed, key.epoch, key.sample, operation);
   }
 
