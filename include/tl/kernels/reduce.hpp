@@ -4,7 +4,20 @@
 // the sizes alone: the error grows like log(n) epsilon, and the bits are the same at any thread count.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include <tl/core/memory.hpp>
+#include <tl/core/parallel.hpp>
 #include <tl/core/shape.hpp>
+#include <tl/kernels/elementwise.hpp>
+#include <tl/kernels/impl/strided.hpp>
+#include <tl/kernels/isa.hpp>
 
 namespace tl::kernels {
 
@@ -38,3 +51,23 @@ template <class T>
 T dot(Index n, const T* a, const T* b);
 
 }  // namespace tl::kernels
+
+#if TL_KERNELS_DEFINE
+#include <tl/kernels/simd.hpp>
+
+namespace tl::kernels::internal {
+
+enum class Reduction { sum, sum_squares, dot, max };
+
+template <class T>
+struct ReduceBlocks {
+  T (*run)(Index n, const T* a, const T* b);  // b of the dot product only
+  void (*columns)(Index rows, Index columns, const T* a, const T* b, Index stride, T* y);
+};
+
+}  // namespace tl::kernels::internal
+
+#define TL_KERNELS_IMPL <tl/kernels/impl/reduce.inl>
+#include <tl/kernels/for_each_isa.hpp>
+#include <tl/kernels/impl/reduce.hpp>
+#endif
