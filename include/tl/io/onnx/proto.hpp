@@ -14,6 +14,10 @@
 
 namespace tl::onnx {
 
+/// What the files this library writes give as their producer. In them, an initializer that arithmetic reads
+/// is a parameter, and what is fixed by the network's definition stands in Constant nodes.
+inline constexpr std::string_view producer_name = "tl";
+
 /// The element types of TensorProto.
 enum class DataType : std::int32_t {
   undefined = 0,

@@ -100,11 +100,11 @@ class ExternalFiles {
       if (key == "offset") offset = number(tensor, key, value);
       if (key == "length") length = number(tensor, key, value);
     }
-    TL_CHECK(length == count, "[onnx] tensor '", tensor.name, "': expected ", count,
+    TL_CHECK(length == count, "tensor '", tensor.name, "': expected ", count,
              " bytes of external data, got a length of ", length);
     Place place{inside_folder(tensor, location), offset};
     const std::size_t size = size_of(tensor, place.path);
-    TL_CHECK(offset <= size && count <= size - offset, "[onnx] tensor '", tensor.name, "': expected ", count,
+    TL_CHECK(offset <= size && count <= size - offset, "tensor '", tensor.name, "': expected ", count,
              " bytes from byte ", offset, " on in '", place.path.string(), "', but it has ", size,
              ": copy the complete file there");
     return place;
@@ -114,7 +114,7 @@ class ExternalFiles {
   static std::size_t number(const TensorProto& tensor, const std::string& key, const std::string& text) {
     std::size_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    TL_CHECK(error == std::errc() && end == text.data() + text.size(), "[onnx] tensor '", tensor.name,
+    TL_CHECK(error == std::errc() && end == text.data() + text.size(), "tensor '", tensor.name,
              "': expected a number as the ", key, " of its external data, got '", text, "'");
     return value;
   }
@@ -130,7 +130,7 @@ class ExternalFiles {
       leaves =
           error || std::mismatch(home.begin(), home.end(), target.begin(), target.end()).first != home.end();
     }
-    TL_CHECK(!leaves, "[onnx] tensor '", tensor.name, "': external data at '", location,
+    TL_CHECK(!leaves, "tensor '", tensor.name, "': external data at '", location,
              "' is refused, because it is not inside the model's folder '", folder_.string(),
              "': put the file beside the model and name it there");
     return folder_ / relative;
@@ -140,7 +140,7 @@ class ExternalFiles {
     try {
       return tl::file_size(path);
     } catch (const Error& error) {
-      fail("[onnx] tensor '", tensor.name, "' has its data in another file: ", error.what(),
+      fail("tensor '", tensor.name, "' has its data in another file: ", error.what(),
            ": copy it beside the model");
     }
   }
@@ -155,7 +155,7 @@ inline Shape shape_of(const TensorProto& tensor) {
     shape.size();
     return shape;
   } catch (const Error& error) {
-    fail("[onnx] tensor '", tensor.name, "': ", error.what());
+    fail("tensor '", tensor.name, "': ", error.what());
   }
 }
 
@@ -179,11 +179,11 @@ void copy_elements(const TensorProto& tensor, const std::vector<Listed>& list, c
   using Raw = std::conditional_t<std::is_same_v<Stored, bool>, std::uint8_t, Stored>;
   const auto count = static_cast<std::size_t>(shape.size());
   std::size_t bytes = 0;
-  TL_CHECK(!__builtin_mul_overflow(count, sizeof(Raw), &bytes), "[onnx] tensor '", tensor.name,
+  TL_CHECK(!__builtin_mul_overflow(count, sizeof(Raw), &bytes), "tensor '", tensor.name,
            "' is too large: ", shape);
   const auto expect = [&](std::size_t wanted, std::string_view unit, std::size_t got) {
-    TL_CHECK(got == wanted, "[onnx] tensor '", tensor.name, "': expected ", wanted, " ", unit, " for shape ",
-             shape, ", got ", got, ": the file is damaged or not complete");
+    TL_CHECK(got == wanted, "tensor '", tensor.name, "': expected ", wanted, " ", unit, " for shape ", shape,
+             ", got ", got, ": the file is damaged or not complete");
   };
   const auto from_bytes = [&](const char* raw) {
     to = Tensor<T>::empty(shape);
@@ -232,12 +232,11 @@ void copy_elements(const TensorProto& tensor, const std::vector<Listed>& list, c
 template <class T>
 Tensor<T> to_tensor(const TensorProto& tensor, const ExternalFiles& files) {
   using tensor_data_impl::copy_elements;
-  TL_CHECK(!tensor.is_segment, "[onnx] tensor '", tensor.name,
-           "' is stored in segments, which is not supported");
+  TL_CHECK(!tensor.is_segment, "tensor '", tensor.name, "' is stored in segments, which is not supported");
   TL_CHECK(
       bytes_per_element(tensor.data_type) > 0 && (std::floating_point<T> || !is_floating(tensor.data_type)),
-      "[onnx] tensor '", tensor.name, "': expected ", std::floating_point<T> ? "numbers" : "whole numbers",
-      ", got ", type_name(tensor.data_type));
+      "tensor '", tensor.name, "': expected ", std::floating_point<T> ? "numbers" : "whole numbers", ", got ",
+      type_name(tensor.data_type));
   const Shape shape = shape_of(tensor);
   Tensor<T> result;
   switch (tensor.data_type) {

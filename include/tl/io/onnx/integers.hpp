@@ -1,0 +1,139 @@
+// Whole numbers that are known when a model is loaded: the arithmetic on shapes that exporters leave behind.
+//
+// The extent of the batch is not known then. Every such tensor is therefore computed twice, for two imagined
+// inputs that differ in their open extents: where both agree the number is certain, where they differ it
+// depends on the batch. Moving elements (Gather, Concat, Slice, ...) is done to both; arithmetic is refused
+// on numbers that depend on the batch.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include <tl/tensor/math.hpp>
+#include <tl/tensor/move.hpp>
+
+namespace tl::onnx {
+
+using IntTensor = Tensor<std::int64_t>;
+
+/// Open extents of the two imagined inputs: the batch, and an image size that the file leaves open.
+inline constexpr std::array<Index, 2> imagined_batch = {2, 3};
+inline constexpr std::array<Index, 2> imagined_size = {224, 256};
+
+/// No extent, amount or count in a network is larger; files that say otherwise are refused.
+inline constexpr Index largest_extent = Index{1} << 31;
+
+struct Integers {
+  std::array<IntTensor, 2> at;
+
+  static Integers same(IntTensor tensor) { return {{tensor, tensor}}; }
+  static Integers vector(const std::array<std::vector<Index>, 2>& values) {
+    const auto make = [](const std::vector<Index>& v) {
+      return IntTensor::from(std::span<const Index>(v), {static_cast<Index>(v.size())});
+    };
+    return {{make(values[0]), make(values[1])}};
+  }
+
+  bool defined() const { return at[0].defined(); }
+  const Shape& shape() const { return at[0].shape(); }
+  bool certain() const {
+    return at[0].shape() == at[1].shape() &&
+           (at[0].shares_buffer(at[1]) || std::ranges::equal(at[0].span(), at[1].span()));
+  }
+  /// The numbers, which may not depend on the batch.
+  const IntTensor& tensor() const {
+    TL_CHECK(certain(),
+             "arithmetic on an open extent (the batch) is not supported: export with a fixed size");
+    return at[0];
+  }
+  /// Applies `f` to both.
+  template <class F>
+  Integers map(const F& f) const {
+    return certain() ? same(f(at[0])) : Integers{{f(at[0]), f(at[1])}};
+  }
+};
+
+/// The elements of x repeated to `shape`, which it must be able to broadcast to.
+template <class T>
+Tensor<T> repeat_to(const Tensor<T>& x, const Shape& shape) {
+  TL_CHECK(broadcast_shapes(x.shape(), shape, "expand") == shape, "[expand] expected a shape that ",
+           x.shape(), " can be repeated to, got ", shape);
+  Tensor<T> y = Tensor<T>::empty(shape);
+  if (y.size() == 0) return y;
+  const Tensor<T> plain = x.plain();
+  const Strides strides = broadcast_strides(plain, shape);
+  std::array<Index, Shape::max_rank> extents{};
+  std::copy(shape.begin(), shape.end(), extents.begin());
+  kernels::copy_strided(shape.rank(), extents.data(), strides.data(), plain.data(), y.mutable_data());
+  return y;
+}
+
+/// f of each pair of elements, broadcast.
+template <class F>
+IntTensor combine(const IntTensor& a, const IntTensor& b, const F& f) {
+  const Shape shape = broadcast_shapes(a.shape(), b.shape(), "arithmetic");
+  const IntTensor left = repeat_to(a, shape), right = repeat_to(b, shape);
+  IntTensor y = IntTensor::empty(shape);
+  std::transform(left.data(), left.data() + left.size(), right.data(), y.mutable_data(), f);
+  return y;
+}
+
+/// Arithmetic on numbers from files: overflow and division by zero are errors.
+namespace checked {
+inline Index add(Index a, Index b) {
+  Index y = 0;
+  TL_CHECK(!__builtin_add_overflow(a, b, &y), "overflow in ", a, " + ", b);
+  return y;
+}
+inline Index sub(Index a, Index b) {
+  Index y = 0;
+  TL_CHECK(!__builtin_sub_overflow(a, b, &y), "overflow in ", a, " - ", b);
+  return y;
+}
+inline Index mul(Index a, Index b) {
+  Index y = 0;
+  TL_CHECK(!__builtin_mul_overflow(a, b, &y), "overflow in ", a, " * ", b);
+  return y;
+}
+inline Index div(Index a, Index b) {
+  TL_CHECK(b != 0 && !(b == -1 && a == std::numeric_limits<Index>::min()), "expected a quotient, got ", a,
+           " / ", b);
+  return a / b;
+}
+/// The remainder with the sign of b (ONNX Mod, fmod = 0).
+inline Index mod(Index a, Index b) {
+  TL_CHECK(b != 0, "expected a remainder, got ", a, " mod 0");
+  if (b == -1) return 0;
+  const Index remainder = a % b;
+  return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder;
+}
+}  // namespace checked
+
+/// y[.., i.., ..] = x[.., indices[i..], ..] along one axis.
+template <class T>
+Tensor<T> gather(const Tensor<T>& x, const IntTensor& indices, Index signed_axis) {
+  const int axis = x.shape().axis(signed_axis);
+  Shape shape;
+  Index outer = 1, inner = 1;
+  for (int i = 0; i < axis; ++i) shape.push_back(x.shape(i)), outer *= x.shape(i);
+  for (const Index extent : indices.shape()) shape.push_back(extent);
+  for (int i = axis + 1; i < x.rank(); ++i) shape.push_back(x.shape(i)), inner *= x.shape(i);
+  shape.size();  // throws when it overflows
+  const Index extent = x.shape(axis);
+  const Tensor<T> from = x.plain();
+  Tensor<T> y = Tensor<T>::empty(shape);
+  T* to = y.mutable_data();
+  for (Index o = 0; o < outer; ++o) {
+    for (const Index index : indices.span()) {
+      TL_CHECK(index >= -extent && index < extent, "[gather] expected indices in [", -extent, ", ", extent,
+               "), got ", index);
+      to = std::copy_n(from.data() + (o * extent + (index < 0 ? index + extent : index)) * inner, inner, to);
+    }
+  }
+  return y;
+}
+
+}  // namespace tl::onnx

@@ -1,0 +1,483 @@
+// ONNX operators that make and move values: constants, shapes, Reshape, Transpose, Slice, Concat, Pad, Cast.
+//
+// Definitions: https://onnx.ai/onnx/operators. Most of them also work on whole numbers known at load time:
+// that is how the arithmetic on shapes that exporters leave behind goes away (integers.hpp).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <tl/io/onnx/node.hpp>
+#include <tl/ops/shape.hpp>
+
+namespace tl::onnx::operators {
+
+// ---- Constants -----------------------------------------------------------------------------------------
+
+template <class T>
+void set_tensor(Node<T>& n, const TensorProto& proto) {
+  const ExternalFiles nowhere(".");  // tensors in attributes may not lie in other files
+  TL_CHECK(!proto.is_external, "external data in an attribute is not supported");
+  if (is_floating(proto.data_type)) {
+    n.set_constant(to_tensor<T>(proto, nowhere));
+  } else {
+    n.set_integers(Integers::same(to_tensor<std::int64_t>(proto, nowhere)));
+  }
+}
+
+template <class T>
+void constant(Node<T>& n) {
+  if (const auto* a = n.find("value", AttributeType::tensor_value); a != nullptr && a->tensors.size() == 1) {
+    set_tensor(n, a->tensors[0]);
+  } else if (n.has("value_float")) {
+    n.set_constant(Tensor<T>::scalar(static_cast<T>(n.number("value_float", 0))));
+  } else if (const auto* list = n.find("value_floats", AttributeType::floats)) {
+    const std::vector<T> values(list->floats.begin(), list->floats.end());
+    n.set_constant(Tensor<T>::from(std::span<const T>(values), {static_cast<Index>(values.size())}));
+  } else if (const auto* one = n.find("value_int", AttributeType::int_value)) {
+    n.set_integers(Integers::same(IntTensor::scalar(one->i)));
+  } else if (n.has("value_ints")) {
+    const std::vector<Index> values = n.positions("value_ints");
+    n.set_integers(Integers::vector({values, values}));
+  } else {
+    fail("expected attribute value, value_float(s) or value_int(s)");
+  }
+}
+
+template <class T>
+Shape shape_from(Node<T>& n, int i) {
+  const std::vector<Index> extents = n.extents(i);
+  const Shape shape{std::span<const Index>(extents)};
+  n.count_folded(shape);
+  return shape;
+}
+
+template <class T>
+void constant_of_shape(Node<T>& n) {
+  const AttributeProto* value = n.find("value", AttributeType::tensor_value);
+  const Shape shape = shape_from(n, 0);
+  if (value == nullptr || value->tensors.empty()) return n.set_constant(Tensor<T>::zeros(shape));
+  const TensorProto& proto = value->tensors[0];
+  const ExternalFiles nowhere(".");
+  TL_CHECK(!proto.is_external && shape_of(proto).size() == 1,
+           "attribute 'value' is expected to have one element");
+  if (is_floating(proto.data_type)) {
+    n.set_constant(Tensor<T>::full(shape, *to_tensor<T>(proto, nowhere).data()));
+  } else {
+    n.set_integers(Integers::same(IntTensor::full(shape, *to_tensor<std::int64_t>(proto, nowhere).data())));
+  }
+}
+
+template <class T>
+void range(Node<T>& n) {
+  const Index start = n.integers(0).tensor().item(), limit = n.integers(1).tensor().item();
+  const Index step = n.integers(2).tensor().item();
+  TL_CHECK(step != 0, "expected a step other than 0");
+  constexpr Index most = Index{1} << 20;
+  std::vector<Index> values;
+  for (Index i = start; step > 0 ? i < limit : i > limit; i = checked::add(i, step)) {
+    TL_CHECK(static_cast<Index>(values.size()) < most, "ranges of more than ", most,
+             " numbers are not supported");
+    values.push_back(i);
+  }
+  n.set_integers(Integers::vector({values, values}));
+}
+
+// ---- Shapes --------------------------------------------------------------------------------------------
+
+template <class T>
+std::array<Shape, 2> shapes_of(Node<T>& n, int i) {
+  const Value<T>& value = n.input(i);
+  if (value.is_integer()) return {value.integers.at[0].shape(), value.integers.at[1].shape()};
+  return {n.shape(i, 0), n.shape(i, 1)};
+}
+
+template <class T>
+void shape(Node<T>& n) {
+  const Index start = n.integer("start", 0), end = n.integer("end", largest_extent);
+  std::array<std::vector<Index>, 2> extents;
+  for (std::size_t which : {0u, 1u}) {
+    const Shape x = shapes_of(n, 0)[which];
+    const auto position = [&x](Index at) {
+      return std::clamp<Index>(at < 0 ? at + x.rank() : at, 0, x.rank());
+    };
+    for (Index i = position(start); i < position(end); ++i) extents[which].push_back(x[static_cast<int>(i)]);
+  }
+  n.set_integers(Integers::vector(extents));
+}
+
+template <class T>
+void size(Node<T>& n) {
+  const auto shapes = shapes_of(n, 0);
+  n.set_integers({{IntTensor::scalar(shapes[0].size()), IntTensor::scalar(shapes[1].size())}});
+}
+
+/// Gives a computed input 0 the shapes `to` (for the two imagined inputs) in a way that holds for any batch.
+template <class T>
+void reshape_to(Node<T>& n, const std::array<Shape, 2>& to) {
+  const ValueId x = n.id(0, ValueKind::constant);
+  const auto& from = n.facts(x).shape;
+  TL_CHECK(to[0].rank() == to[1].rank(), "the number of axes depends on the batch");
+  std::vector<Index> target;
+  bool open = false;
+  for (int i = 0; i < to[0].rank(); ++i) {
+    const bool certain = to[0][i] == to[1][i];
+    const bool copied = i < from[0].rank() && from[0][i] == to[0][i] && from[1][i] == to[1][i];
+    TL_CHECK(to[0][i] > 0 && to[1][i] > 0 && (certain || copied || !open),
+             "a shape with more than one extent that depends on the batch is not supported");
+    target.push_back(certain ? to[0][i] : copied ? 0 : -1);
+    open = open || (!certain && !copied);
+  }
+  const ops::Reshape op{.shape = target};
+  TL_CHECK(op.infer(from[0]) == to[0] && op.infer(from[1]) == to[1],
+           "a shape that depends on the batch is not supported");
+  n.emit(op, {x});
+}
+
+/// The wanted shape with 0 (copied) and -1 (what remains) resolved, for one imagined input.
+inline Shape resolved_shape(const Shape& x, std::vector<Index> target, bool allow_zero) {
+  if (allow_zero) {
+    TL_CHECK(std::find(target.begin(), target.end(), 0) == target.end(),
+             "allowzero=1 with an extent of 0 is not supported");
+  }
+  return ops::Reshape{.shape = std::move(target)}.infer(x);
+}
+
+template <class T>
+void reshape(Node<T>& n) {
+  const bool allow_zero = n.flag("allowzero", false);
+  std::array<std::vector<Index>, 2> target;
+  for (std::size_t which : {0u, 1u}) {
+    const IntTensor& wanted = n.integers(1).at[which];
+    TL_CHECK(wanted.rank() == 1, "expected a list of extents, got shape ", wanted.shape());
+    target[which].assign(wanted.data(), wanted.data() + wanted.size());
+    for (const Index extent : target[which])
+      TL_CHECK(extent <= largest_extent, "expected extents of at most ", largest_extent, ", got ", extent);
+  }
+  if (!n.input(0).is_computed()) {
+    TL_CHECK(target[0] == target[1], "a constant cannot take a shape that depends on the batch");
+    return n.move(ops::Reshape{.shape = target[0]});
+  }
+  // A batch that the exporter has written as a number (usually 1) stands for any batch.
+  const bool from_batch = n.shape(0, 0).rank() > 0 && n.shape(0, 0)[0] == imagined_batch[0] &&
+                          n.shape(0, 1)[0] == imagined_batch[1];
+  for (auto& t : target) {
+    if (from_batch && !t.empty() && n.fixed_batch() > 0 && t[0] == n.fixed_batch()) t[0] = 0;
+  }
+  reshape_to(n, {resolved_shape(n.shape(0, 0), target[0], allow_zero),
+                 resolved_shape(n.shape(0, 1), target[1], allow_zero)});
+}
+
+/// Reshape of any kind of input to shapes computed from its own.
+template <class T, class F>
+void reshape_by(Node<T>& n, const F& new_shape) {
+  const auto from = shapes_of(n, 0);
+  const std::array<Shape, 2> to = {new_shape(from[0]), new_shape(from[1])};
+  if (n.input(0).is_computed()) return reshape_to(n, to);
+  TL_CHECK(to[0] == to[1], "a constant cannot take a shape that depends on the batch");
+  n.move(ops::Reshape{.shape = {to[0].begin(), to[0].end()}});
+}
+
+template <class T>
+void flatten(Node<T>& n) {
+  n.move(ops::Flatten{.axis = n.integer("axis", 1)});
+}
+
+template <class T>
+void squeeze(Node<T>& n) {
+  const bool given = n.has_extents("axes", 1);
+  const std::vector<Index> axes = n.extents("axes", 1);
+  reshape_by(n, [&](const Shape& x) {
+    std::array<bool, Shape::max_rank> gone{};
+    for (const Index axis : axes) {
+      const int a = x.axis(axis);
+      TL_CHECK(x[a] == 1, "expected an extent of 1 on axis ", axis, " of ", x);
+      gone[static_cast<std::size_t>(a)] = true;
+    }
+    Shape y;
+    for (int i = 0; i < x.rank(); ++i) {
+      if (!(given ? gone[static_cast<std::size_t>(i)] : x[i] == 1)) y.push_back(x[i]);
+    }
+    return y;
+  });
+}
+
+template <class T>
+void unsqueeze(Node<T>& n) {
+  const std::vector<Index> axes = n.extents("axes", 1);
+  reshape_by(n, [&](const Shape& x) {
+    const Index rank = x.rank() + static_cast<Index>(axes.size());
+    std::vector<bool> added(static_cast<std::size_t>(rank), false);
+    for (const Index axis : axes) {
+      TL_CHECK(axis >= -rank && axis < rank, "expected an axis in [", -rank, ", ", rank, "), got ", axis);
+      const auto a = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
+      TL_CHECK(!added[a], "axis ", axis, " is named twice");
+      added[a] = true;
+    }
+    Shape y;
+    int next = 0;
+    for (const bool one : added) y.push_back(one ? 1 : x[next++]);
+    return y;
+  });
+}
+
+template <class T>
+void expand(Node<T>& n) {
+  const auto target = [&](std::size_t which) {
+    const IntTensor& extents = n.integers(1).at[which];
+    return broadcast_shapes(shapes_of(n, 0)[which], Shape(extents.span()), "expand");
+  };
+  const std::array<Shape, 2> to = {target(0), target(1)};
+  if (to == shapes_of(n, 0)) return n.pass_through();
+  TL_CHECK(!n.input(0).is_computed() && to[0] == to[1],
+           "only constants can be expanded, to a shape that does not depend on the batch");
+  n.count_folded(to[0]);
+  if (n.input(0).is_integer()) {
+    n.set_integers(n.integers(0).map([&to](const IntTensor& x) { return repeat_to(x, to[0]); }));
+  } else {
+    n.set_constant(repeat_to(n.input(0).constant, to[0]));
+  }
+}
+
+// ---- Moving elements -----------------------------------------------------------------------------------
+
+template <class T>
+void transpose(Node<T>& n) {
+  std::vector<Index> axes = n.integers("perm");
+  const int rank = shapes_of(n, 0)[0].rank();
+  if (!n.has("perm")) {
+    for (int axis = rank - 1; axis >= 0; --axis) axes.push_back(axis);
+  }
+  std::vector<bool> seen(static_cast<std::size_t>(rank), false);
+  for (const Index axis : axes) {
+    TL_CHECK(axis >= 0 && axis < rank && !seen[static_cast<std::size_t>(axis)], "perm is not an order of ",
+             rank, " axes");
+    seen[static_cast<std::size_t>(axis)] = true;
+  }
+  n.move(ops::Transpose{.axes = std::vector<int>(axes.begin(), axes.end())});
+}
+
+template <class T>
+void slice_ranges(Node<T>& n, const std::vector<Index>& starts, const std::vector<Index>& ends,
+                  std::vector<Index> axes, std::vector<Index> steps) {
+  if (axes.empty()) {
+    for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<Index>(i));
+  }
+  steps.resize(steps.empty() ? starts.size() : steps.size(), 1);
+  TL_CHECK(starts.size() == ends.size() && axes.size() == starts.size() && steps.size() == starts.size(),
+           "starts, ends, axes and steps are expected to have one number an axis");
+  ops::Slice op;
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    const auto clamped = [](Index at) { return std::clamp(at, -2 * largest_extent, 2 * largest_extent); };
+    op.ranges.push_back({axes[i], clamped(starts[i]), clamped(ends[i]), clamped(steps[i])});
+  }
+  n.move(op);
+}
+
+template <class T>
+void slice_1(Node<T>& n) {
+  slice_ranges(n, n.positions("starts"), n.positions("ends"), n.integers("axes"), {});
+}
+
+template <class T>
+void slice_10(Node<T>& n) {
+  slice_ranges(n, n.positions(1), n.positions(2), n.has_input(3) ? n.extents(3) : std::vector<Index>{},
+               n.has_input(4) ? n.positions(4) : std::vector<Index>{});
+}
+
+/// Parts of equal or given extents along an axis.
+template <class T>
+void split(Node<T>& n) {
+  const Shape x = shapes_of(n, 0)[0];
+  const int axis = x.axis(n.integer("axis", 0));
+  std::vector<Index> lengths = n.extents("split", 1);
+  n.integer("num_outputs", 0);
+  TL_CHECK(shapes_of(n, 0)[1][axis] == x[axis], "splitting along the batch is not supported");
+  const Index parts = n.output_count();
+  if (lengths.empty()) {
+    const Index each = (x[axis] + parts - 1) / std::max<Index>(1, parts);
+    for (Index i = 0; i < parts; ++i)
+      lengths.push_back(std::min(each, x[axis] - std::min(x[axis], i * each)));
+  }
+  TL_CHECK(static_cast<Index>(lengths.size()) == parts, "expected ", parts, " extents, got ", lengths.size());
+  Index start = 0;
+  for (int i = 0; i < n.output_count(); ++i) {
+    const Index length = lengths[static_cast<std::size_t>(i)];
+    TL_CHECK(length >= 0 && start + length <= x[axis], "the parts are longer than axis ", axis, " of ", x);
+    const ops::Slice op{{{axis, start, start + length, 1}}};
+    start += length;
+    if (n.input(0).is_integer()) {
+      n.set_integers(n.integers(0).map([&op](const IntTensor& t) { return op.forward(t); }), i);
+    } else if (n.input(0).is_constant()) {
+      n.set_constant(op.forward(n.input(0).constant), i);
+    } else {
+      Value<T> part;
+      part.id = n.add_node(op, {n.id(0, ValueKind::constant)}, i == 0 ? std::string() : std::to_string(i), i);
+      n.set(std::move(part), i);
+    }
+  }
+  TL_CHECK(start == x[axis], "the parts are shorter than axis ", axis, " of ", x);
+}
+
+template <class T>
+void concat(Node<T>& n) {
+  TL_CHECK(n.has("axis"), "attribute 'axis' is missing");
+  const ops::Concat op{.axis = n.integer("axis", 0)};
+  bool integers = true, constants = true;
+  for (int i = 0; i < n.input_count(); ++i) {
+    integers = integers && n.input(i).is_integer();
+    constants = constants && n.input(i).is_constant();
+  }
+  if (integers) {
+    Integers result;
+    for (std::size_t which : {0u, 1u}) {
+      std::vector<IntTensor> parts;
+      for (int i = 0; i < n.input_count(); ++i) parts.push_back(n.integers(i).at[which]);
+      result.at[which] = op.forward(std::span<const IntTensor>(parts));
+    }
+    n.set_integers(std::move(result));
+  } else if (constants) {
+    std::vector<Tensor<T>> parts;
+    for (int i = 0; i < n.input_count(); ++i) parts.push_back(n.input(i).constant);
+    n.set_constant(op.forward(std::span<const Tensor<T>>(parts)));
+  } else {
+    std::vector<ValueId> parts;
+    for (int i = 0; i < n.input_count(); ++i) parts.push_back(n.operand(i, false));
+    n.emit(op, std::move(parts));
+  }
+}
+
+template <class T>
+void gather(Node<T>& n) {
+  const Index axis = n.integer("axis", 0);
+  const IntTensor& indices = n.integers(1).tensor();
+  if (n.input(0).is_integer()) {
+    n.set_integers(n.integers(0).map([&](const IntTensor& x) { return onnx::gather(x, indices, axis); }));
+    return;
+  }
+  if (n.input(0).is_constant()) return n.set_constant(onnx::gather(n.input(0).constant, indices, axis));
+  // One element of a computed value: a slice, whose axis goes away where the index is a scalar.
+  TL_CHECK(indices.size() == 1, "computed values can be gathered by one constant index only");
+  const auto from = shapes_of(n, 0);
+  const Index at = *indices.data();
+  const ops::Slice op{{{axis, at, at == -1 ? largest_extent : at + 1, 1}}};
+  const int a = from[0].axis(axis);
+  for (const Shape& x : from)
+    TL_CHECK(at >= -x[a] && at < x[a], "index ", at, " is outside of axis ", axis, " of ", x);
+  if (indices.rank() == 1) return n.emit(op, {n.id(0, ValueKind::constant)});
+  std::vector<Index> back;
+  for (int i = 0; i < from[0].rank(); ++i) {
+    if (i != a) back.push_back(from[0][i] == from[1][i] ? from[0][i] : i < a ? 0 : -1);
+  }
+  TL_CHECK(indices.rank() == 0 && std::count(back.begin(), back.end(), -1) <= 1,
+           "these indices are not supported");
+  n.emit(ops::Reshape{.shape = back}, {n.add_node(op, {n.id(0, ValueKind::constant)}, "slice")});
+}
+
+template <class T>
+void pad_with(Node<T>& n, const std::vector<Index>& pads, std::vector<Index> axes, double value) {
+  const std::string mode = n.text("mode", "constant");
+  TL_CHECK(mode == "constant", "mode '", mode, "' is not supported");
+  const int rank = n.shape(0).rank();
+  if (axes.empty()) {
+    for (int axis = 0; axis < rank; ++axis) axes.push_back(axis);
+  }
+  TL_CHECK(pads.size() == 2 * axes.size(), "expected ", 2 * axes.size(), " amounts, got ", pads.size());
+  ops::Pad op{
+      .before = std::vector<Index>(static_cast<std::size_t>(rank), 0), .after = op.before, .value = value};
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    const auto axis = static_cast<std::size_t>(n.shape(0).axis(axes[i]));
+    op.before[axis] = pads[i];
+    op.after[axis] = pads[i + axes.size()];
+  }
+  const bool nothing = std::all_of(pads.begin(), pads.end(), [](Index amount) { return amount == 0; });
+  if (nothing) return n.pass_through();
+  n.compute(std::move(op), {0});
+}
+
+template <class T>
+void pad_2(Node<T>& n) {
+  pad_with(n, n.integers("pads"), {}, n.number("value", 0));
+}
+
+template <class T>
+void pad_11(Node<T>& n) {
+  pad_with(n, n.extents(1), n.has_input(3) ? n.extents(3) : std::vector<Index>{},
+           n.has_input(2) ? n.scalar(2) : 0.0);
+}
+
+// ---- Types and choices ---------------------------------------------------------------------------------
+
+template <class T>
+void identity(Node<T>& n) {
+  n.pass_through();
+}
+
+/// Among floating-point types nothing happens: everything is computed in T.
+template <class T>
+void cast(Node<T>& n) {
+  const auto to = DataType{static_cast<std::int32_t>(n.integer("to", 0))};
+  n.integer("saturate", 1);
+  TL_CHECK(bytes_per_element(to) > 0, "a conversion to ", type_name(to), " is not supported");
+  const Value<T>& x = n.input(0);
+  if (x.is_computed()) {
+    TL_CHECK(is_floating(to), "a conversion of computed values to ", type_name(to), " is not supported");
+    Value<T> number = x;
+    number.is_whole_number = false;
+    n.set(std::move(number));
+  } else if (x.is_integer() && is_floating(to)) {
+    n.set_constant(x.integers.tensor().template cast<T>());
+  } else if (x.is_integer()) {
+    if (to != DataType::boolean) return n.pass_through();
+    n.set_integers(x.integers.map([](const IntTensor& t) {
+      return combine(t, IntTensor::scalar(0), [](Index a, Index) -> Index { return a != 0; });
+    }));
+  } else if (is_floating(to)) {
+    n.pass_through();
+  } else {
+    IntTensor whole = IntTensor::empty(x.constant.shape());
+    std::transform(
+        x.constant.data(), x.constant.data() + x.constant.size(), whole.mutable_data(), [&to](T value) {
+          TL_CHECK(std::abs(value) < T(9e18), "expected numbers that fit a whole number, got ", value);
+          return to == DataType::boolean ? Index{value != 0} : static_cast<Index>(value);
+        });
+    n.set_integers(Integers::same(whole));
+  }
+}
+
+/// Comparisons of whole numbers, as 0 and 1.
+template <class T, class Compare>
+void compare(Node<T>& n) {
+  n.set_integers(Integers::same(combine(n.integers(0).tensor(), n.integers(1).tensor(),
+                                        [](Index a, Index b) -> Index { return Compare{}(a, b); })));
+}
+
+template <class T>
+void logical_not(Node<T>& n) {
+  n.set_integers(Integers::same(
+      combine(n.integers(0).tensor(), IntTensor::scalar(0), [](Index a, Index) -> Index { return a == 0; })));
+}
+
+/// Whole numbers a where the condition holds, b elsewhere.
+template <class T>
+void where(Node<T>& n) {
+  const IntTensor& condition = n.integers(0).tensor();
+  Integers result;
+  for (std::size_t which : {0u, 1u}) {
+    const IntTensor &a = n.integers(1).at[which], &b = n.integers(2).at[which];
+    const Shape shape =
+        broadcast_shapes(broadcast_shapes(a.shape(), b.shape(), "where"), condition.shape(), "where");
+    n.count_folded(shape);
+    const IntTensor c = repeat_to(condition, shape), left = repeat_to(a, shape), right = repeat_to(b, shape);
+    IntTensor y = IntTensor::empty(shape);
+    Index* out = y.mutable_data();
+    for (Index i = 0; i < y.size(); ++i) out[i] = c.data()[i] != 0 ? left.data()[i] : right.data()[i];
+    result.at[which] = y;
+  }
+  n.set_integers(std::move(result));
+}
+
+}  // namespace tl::onnx::operators
