@@ -52,22 +52,4 @@ T dot(Index n, const T* a, const T* b);
 
 }  // namespace tl::kernels
 
-#if TL_KERNELS_DEFINE
-#include <tl/kernels/simd.hpp>
-
-namespace tl::kernels::internal {
-
-enum class Reduction { sum, sum_squares, dot, max };
-
-template <class T>
-struct ReduceBlocks {
-  T (*run)(Index n, const T* a, const T* b);  // b of the dot product only
-  void (*columns)(Index rows, Index columns, const T* a, const T* b, Index stride, T* y);
-};
-
-}  // namespace tl::kernels::internal
-
-#define TL_KERNELS_IMPL <tl/kernels/impl/reduce.inl>
-#include <tl/kernels/for_each_isa.hpp>
 #include <tl/kernels/impl/reduce.hpp>
-#endif

@@ -48,6 +48,4 @@ void nhwc_to_nchw(Index n, Index c, Index hw, const T* x, T* y) {
 
 }  // namespace tl::kernels
 
-#if TL_KERNELS_DEFINE
 #include <tl/kernels/impl/copy.hpp>
-#endif

@@ -5,6 +5,7 @@
 #include <tl/kernels/for_each_isa.hpp>
 #include <tl/kernels/transpose.hpp>
 
+#if TL_KERNELS_DEFINE
 namespace tl::kernels {
 namespace internal {
 
@@ -204,3 +205,4 @@ TL_INSTANTIATE_COPIES(double)
 #endif
 
 }  // namespace tl::kernels
+#endif  // TL_KERNELS_DEFINE

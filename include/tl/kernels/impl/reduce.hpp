@@ -3,6 +3,24 @@
 
 #include <tl/kernels/reduce.hpp>
 
+#if TL_KERNELS_DEFINE
+#include <tl/kernels/simd.hpp>
+
+namespace tl::kernels::internal {
+
+enum class Reduction { sum, sum_squares, dot, max };
+
+template <class T>
+struct ReduceBlocks {
+  T (*run)(Index n, const T* a, const T* b);  // b of the dot product only
+  void (*columns)(Index rows, Index columns, const T* a, const T* b, Index stride, T* y);
+};
+
+}  // namespace tl::kernels::internal
+
+#define TL_KERNELS_IMPL <tl/kernels/impl/reduce.inl>
+#include <tl/kernels/for_each_isa.hpp>
+
 namespace tl::kernels {
 namespace internal {
 
@@ -264,3 +282,4 @@ TL_KERNELS_INSTANTIATE(reduce_all)
 TL_KERNELS_INSTANTIATE(dot)
 
 }  // namespace tl::kernels
+#endif  // TL_KERNELS_DEFINE
