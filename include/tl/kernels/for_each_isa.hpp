@@ -21,7 +21,8 @@
 //   avx2         1              32
 //   avx512       2              64
 //
-// inside a region that turns the instruction set on and contraction of a*b + c off. Its vectors come from
+// inside a region that turns the instruction set on, and contraction of a*b + c off; nor does g++ there turn
+// short copying loops into calls of memmove. Its vectors come from
 // simd.hpp. Everything else it needs, the standard headers above all, the kernel header includes before: what
 // is first declared inside a region would take its target along into code that other processors run.
 //
@@ -78,7 +79,7 @@
 #pragma clang fp contract(off)
 #else
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("fp-contract=off", "no-tree-loop-distribute-patterns")
 #endif
 #include TL_KERNELS_IMPL
 #if defined(__clang__)
@@ -101,7 +102,7 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("fp-contract=off", "no-tree-loop-distribute-patterns")
 #pragma GCC target("avx2,fma")
 #endif
 #include TL_KERNELS_IMPL
@@ -125,7 +126,7 @@
                              apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("fp-contract=off", "no-tree-loop-distribute-patterns")
 #pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
 #include TL_KERNELS_IMPL

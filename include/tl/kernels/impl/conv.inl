@@ -8,6 +8,10 @@ struct Taps {
   Index count = 0, first = 0, step = 1, base = 0, distance = 1;
 };
 
+/// From one panel of copied positions to the next; not a power of two, lest all share cache sets.
+template <class T>
+inline constexpr Index panel_pitch = (k_block + 3) * panel_width<T>;
+
 /// The rows of the implicit matrix: for each position of an output grid, the input under the taps.
 template <class T>
 struct Patches {
@@ -38,20 +42,26 @@ struct Patches {
 
   /// k in [k_begin,k_end) of `count` grid positions from `row` on, row_stride apart.
   TL_INLINE void copy(Index row, Index count, Index k_begin, Index k_end, T* to) const {
-    Position at = position(row);
-    const bool joined = columns.distance == 1 && pixel == channels;  // a kernel row is one run of memory
-    const Index run = joined ? columns.count * channels : channels;
-    const Index first_run = k_begin / run;
-    for (Index r = 0; r < count; ++r, to += row_stride<T>) {
-      const T* image = x + at.n * h * w * pixel;
-      const Index top = at.i * stride_h + rows.base, left = at.j * stride_w + columns.base;
-      if (joined) {
-        copy_joined(image, top, left, first_run, k_begin, k_end, to);
-      } else {
-        copy_apart(image, top, left, first_run, k_begin, k_end, to);
-      }
-      advance(at);
-    }
+    for_each_patch(
+        row, count, k_begin, [&](const Patch& patch) __attribute__((always_inline)) {
+          copy_patch(patch, k_begin, k_end, to);
+          to += row_stride<T>;
+        });
+  }
+  /// The same as panels of columns, [panel][position][panel_width].
+  TL_INLINE void copy_panels(Index row, Index count, Index k_begin, Index k_end, T* to) const {
+    constexpr Index width = panel_width<T>;
+    alignas(64) T line[row_stride<T>] = {};
+    for_each_patch(
+        row, count, k_begin, [&](const Patch& patch) __attribute__((always_inline)) {
+          copy_patch(patch, k_begin, k_end, line);
+          for (Index column = 0; column < k_end - k_begin; column += width) {
+            T* panel = to + column / width * panel_pitch<T>;
+            Vec<T>::load(line + column).store(panel);
+            Vec<T>::load(line + column + Vec<T>::width).store(panel + Vec<T>::width);
+          }
+          to += width;
+        });
   }
   TL_INLINE void offsets(Index row, int count, Index* offset) const {
     Position at = position(row);
@@ -62,26 +72,51 @@ struct Patches {
   }
 
  private:
-  TL_INLINE void copy_joined(const T* image, Index top, Index left, Index first, Index k_begin, Index k_end,
-                             T* to) const {
+  struct Patch {
+    const T* image;
+    Index top, left, first_run;
+    bool joined;  // a kernel row is one run of memory
+  };
+  template <class Use>
+  TL_INLINE void for_each_patch(Index row, Index count, Index k_begin, const Use& use) const {
+    Position at = position(row);
+    const bool joined = columns.distance == 1 && pixel == channels;
+    const Index first_run = k_begin / (joined ? columns.count * channels : channels);
+    for (Index r = 0; r < count; ++r) {
+      use(Patch{x + at.n * h * w * pixel, at.i * stride_h + rows.base, at.j * stride_w + columns.base,
+                first_run, joined});
+      advance(at);
+    }
+  }
+  TL_INLINE void copy_patch(const Patch& patch, Index k_begin, Index k_end, T* to) const {
+    patch.joined ? copy_joined(patch, k_begin, k_end, to) : copy_apart(patch, k_begin, k_end, to);
+  }
+  TL_INLINE void copy_joined(const Patch& patch, Index k_begin, Index k_end, T* to) const {
+    const T* image = patch.image;
+    const Index top = patch.top, left = patch.left;
     const Index run = columns.count * channels;
     const Index inside_begin = std::clamp<Index>(-left, 0, columns.count) * channels;
     const Index inside_end = std::clamp<Index>(w - left, 0, columns.count) * channels;
-    for (Index r = first; r * run < k_end; ++r) {
+    for (Index r = patch.first_run; r * run < k_end; ++r) {
       const Index begin = std::max<Index>(k_begin - r * run, 0), end = std::min(k_end - r * run, run);
       const Index y = top + r * rows.distance;
       const bool inside = y >= 0 && y < h;
-      const Index from = inside ? std::clamp(inside_begin, begin, end) : end;
-      const Index until = inside ? std::clamp(inside_end, from, end) : end;
-      zero_over(from - begin, to);
-      copy_over(image + (y * w + left) * pixel + from, until - from, to + (from - begin));
-      zero_over(end - until, to + (until - begin));
+      if (inside && inside_begin <= begin && end <= inside_end) {
+        copy_over(image + (y * w + left) * pixel + begin, end - begin, to);
+      } else {
+        const Index from = inside ? std::clamp(inside_begin, begin, end) : end;
+        const Index until = inside ? std::clamp(inside_end, from, end) : end;
+        zero_over(from - begin, to);
+        copy_over(image + (y * w + left) * pixel + from, until - from, to + (from - begin));
+        zero_over(end - until, to + (until - begin));
+      }
       to += end - begin;
     }
   }
-  TL_INLINE void copy_apart(const T* image, Index top, Index left, Index first, Index k_begin, Index k_end,
-                            T* to) const {
-    for (Index tap = first; tap * channels < k_end; ++tap) {
+  TL_INLINE void copy_apart(const Patch& patch, Index k_begin, Index k_end, T* to) const {
+    const T* image = patch.image;
+    const Index top = patch.top, left = patch.left;
+    for (Index tap = patch.first_run; tap * channels < k_end; ++tap) {
       const Index begin = std::max<Index>(k_begin - tap * channels, 0);
       const Index end = std::min(k_end - tap * channels, channels);
       const Index y = top + tap / columns.count * rows.distance;
@@ -220,31 +255,51 @@ void conv_backward_input(const ConvShape& s, const T* dy, const T* w, T* dx) {
   }
 }
 
-/// One part of the weights' gradient, sums[o][k] for k in [k_begin,k_end) (at most k_block of them), over
-/// output positions [row_begin,row_end).
+/// The rows [row,row+count) of dy as k-major tiles of its outputs, tiles [begin,end) of `tiles` even ones:
+/// each row of memory is read once and in order.
+template <class T>
+void copy_output_tiles(const TransposedRows<T>& dy, Index outputs, Index tiles, Index begin, Index end,
+                       Index row, Index count, T* to) {
+  for (Index p = 0; p < count; ++p) {
+    const T* from = dy.a + (row + p) * dy.lda;
+    for (Index t = begin; t < end; ++t) {
+      const Index output = even_split(outputs, tiles, t);
+      copy_over(from + output, even_split(outputs, tiles, t + 1) - output,
+                to + (t - begin) * tile_elements<T> + p * k_stride);
+    }
+  }
+}
+
+/// One part of the weights' gradient, sums[o][k] for k in [k_begin,k_end), over output positions
+/// [row_begin,row_end).
 template <class T>
 void sum_weight_gradient(const Patches<T>& patches, const TransposedRows<T>& dy, Index outputs, Index k_begin,
                          Index k_end, Index row_begin, Index row_end, T* sums) {
-  constexpr Index width = panel_width<T>;
-  T* image = workspace<T, 16>(k_block * row_stride<T>);
-  T* tile = workspace<T, 10>(tile_elements<T>);
+  constexpr Index width = panel_width<T>, most_tiles = 8;
+  T* image = workspace<T, 16>((k_block / width + 1) * panel_pitch<T>);
+  T* tile = workspace<T, 10>(most_tiles * tile_elements<T>);
   const Index tiles = (outputs + tile_rows - 1) / tile_rows;
-  const KBlocks blocks(row_end - row_begin);
-  for (Index row = row_begin; row < row_end; row += blocks.step) {
-    const Index count = std::min(blocks.step, row_end - row);
-    patches.copy(row, count, k_begin, k_end, image);
-    for (Index t = 0; t < tiles; ++t) {
-      const Index output = even_split(outputs, tiles, t);
-      const int height = static_cast<int>(even_split(outputs, tiles, t + 1) - output);
-      Index offsets[tile_rows];
-      dy.offsets(output, height, offsets);
-      dy.copy(output, height, row, row + count, tile);
-      for (Index column = 0; column < k_end - k_begin; column += width) {
-        TileOutput<T> part{.c = sums + k_begin + column,
-                           .rows = offsets,
-                           .columns = std::min(width, k_end - k_begin - column)};
-        if (row > row_begin) part.start = part.c;
-        multiply_tile<T, true>(height, count, tile, image + column, row_stride<T>, part);
+  const KBlocks positions(row_end - row_begin), taps(k_end - k_begin);
+  for (Index row = row_begin; row < row_end; row += positions.step) {
+    const Index count = std::min(positions.step, row_end - row);
+    for (Index k0 = k_begin; k0 < k_end; k0 += taps.step) {
+      const Index k1 = std::min(k_end, k0 + taps.step);
+      patches.copy_panels(row, count, k0, k1, image);
+      for (Index t = 0; t < tiles; ++t) {
+        if (t % most_tiles == 0 && (k0 == k_begin || tiles > most_tiles)) {
+          copy_output_tiles(dy, outputs, tiles, t, std::min(tiles, t + most_tiles), row, count, tile);
+        }
+        const Index output = even_split(outputs, tiles, t);
+        const int height = static_cast<int>(even_split(outputs, tiles, t + 1) - output);
+        Index offsets[tile_rows];
+        dy.offsets(output, height, offsets);
+        for (Index column = 0; column < k1 - k0; column += width) {
+          TileOutput<T> part{
+              .c = sums + k0 + column, .rows = offsets, .columns = std::min(width, k1 - k0 - column)};
+          if (row > row_begin) part.start = part.c;
+          multiply_tile<T, true>(height, count, tile + t % most_tiles * tile_elements<T>,
+                                 image + column / width * panel_pitch<T>, width, part);
+        }
       }
     }
   }
@@ -254,11 +309,11 @@ template <class T>
 void conv_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw) {
   const Index channels = s.c / s.groups, outputs = s.o / s.groups, taps = s.kh * s.kw, k = taps * channels;
   const Index positions = s.n * s.oh * s.ow;
-  // Tasks: blocks of k, and where these are few also stretches of positions, whose sums are then added in
-  // order.
-  constexpr Index wanted_tasks = 16, fewest_positions = 2 * k_block;
+  // Tasks are stretches of positions, whose sums are then added in order, while these sums are small: x and
+  // dy are read once. Otherwise they are blocks of k.
+  constexpr Index wanted_tasks = 16, fewest_positions = 2 * k_block, small_sums = Index{200} << 10;
   const KBlocks blocks(k);
-  const Index k_parts = (k + blocks.step - 1) / blocks.step;
+  const Index step = outputs * k <= small_sums ? k : blocks.step, k_parts = (k + step - 1) / step;
   const Index parts =
       std::clamp<Index>(wanted_tasks / k_parts, 1, (positions + fewest_positions - 1) / fewest_positions);
   T* sums = workspace<T, 17>(parts * outputs * k);
@@ -267,8 +322,8 @@ void conv_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw) {
     const TransposedRows<T> gradient{dy + g * outputs, s.o, k};
     parallel_for(k_parts * parts, 1, [&](Index begin, Index end) {
       for (Index task = begin; task < end; ++task) {
-        const Index part = task / k_parts, k0 = task % k_parts * blocks.step;
-        sum_weight_gradient(patches, gradient, outputs, k0, std::min(k, k0 + blocks.step),
+        const Index part = task / k_parts, k0 = task % k_parts * step;
+        sum_weight_gradient(patches, gradient, outputs, k0, std::min(k, k0 + step),
                             even_split(positions, parts, part), even_split(positions, parts, part + 1),
                             sums + part * outputs * k);
       }
