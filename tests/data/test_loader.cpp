@@ -72,7 +72,7 @@ TEST_CASE("batches hold what preprocessing makes of each image", "[data]") {
 
 TEST_CASE("the same bits at any number of threads", "[data]") {
   const Photos photos;
-  for (const std::size_t cache : {0, 10'000'000}) {
+  for (const std::size_t cache : {std::size_t{0}, std::size_t{10'000'000}}) {
     LoaderOptions options{.batch_size = 4,
                           .shuffle = true,
                           .seed = 11,

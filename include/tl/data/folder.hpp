@@ -142,15 +142,14 @@ inline Dataset read_classes(const fs::path& root, std::vector<std::string>& note
     dataset.class_names.push_back(name);
     for (const fs::path& image : images) dataset.samples.push_back({image, label});
   }
+  const std::string stray = concat(entries.images.size(), entries.images.size() == 1 ? " image" : " images");
   TL_CHECK(
-      !dataset.empty() || entries.images.empty(), "folder '", root.string(), "' holds ",
-      entries.images.size(), entries.images.size() == 1 ? " image" : " images",
+      !dataset.empty() || entries.images.empty(), "folder '", root.string(), "' holds ", stray,
       " but no folder for each class: sort them into folders named after the classes, or give a labels file");
   TL_CHECK(!dataset.empty(), "there is no image in folder '", root.string(),
            "' (expected one folder a class with .jpg, .png or .bmp files)");
   if (!entries.images.empty()) {
-    notes.push_back(
-        concat(entries.images.size(), " images directly in '", root.string(), "' belong to no class"));
+    notes.push_back(concat(stray, " directly in '", root.string(), "' left out: no class"));
   }
   return dataset;
 }
