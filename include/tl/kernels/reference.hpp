@@ -6,4 +6,5 @@
 #include <tl/kernels/reference/elementwise.hpp>
 #include <tl/kernels/reference/gemm.hpp>
 #include <tl/kernels/reference/reduce.hpp>
+#include <tl/kernels/reference/softmax.hpp>
 #include <tl/kernels/reference/transpose.hpp>
