@@ -11,6 +11,7 @@
 #include <initializer_list>
 #include <ostream>
 #include <span>
+#include <string_view>
 
 #include <tl/core/error.hpp>
 
@@ -61,10 +62,10 @@ class Shape {
     return product;
   }
 
-  /// Turns an axis in [-rank, rank) into one in [0, rank).
-  int axis(Index signed_axis) const {
-    TL_CHECK(signed_axis >= -rank_ && signed_axis < rank_, "[shape] expected an axis in [", -rank_, ", ",
-             rank_, "), got ", signed_axis, " for ", *this);
+  /// Turns an axis in [-rank, rank) into one in [0, rank), on behalf of an operation.
+  int axis(Index signed_axis, std::string_view operation = "shape") const {
+    TL_CHECK(signed_axis >= -rank_ && signed_axis < rank_, "[", operation, "] expected an axis in [", -rank_,
+             ", ", rank_, "), got ", signed_axis, " for ", *this);
     return static_cast<int>(signed_axis < 0 ? signed_axis + rank_ : signed_axis);
   }
 

@@ -21,8 +21,8 @@ struct BatchNorm {
 
   Shape infer(const Shape& x, const Shape& gamma, const Shape& beta, const Shape& mean,
               const Shape& var) const {
-    TL_CHECK((x.rank() == 2 || x.rank() == 4) && gamma == Shape{x[1]} && beta == gamma && mean == gamma &&
-                 var == gamma,
+    TL_CHECK((x.rank() == 2 || x.rank() == 4) && x[1] >= 1 && gamma == Shape{x[1]} && beta == gamma &&
+                 mean == gamma && var == gamma,
              "[batch_norm] expected x(N,C,H,W) or x(N,C), gamma(C), beta(C), mean(C), var(C), got ", x, ", ",
              gamma, ", ", beta, ", ", mean, ", ", var);
     return x;

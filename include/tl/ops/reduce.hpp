@@ -12,14 +12,14 @@ namespace tl::ops {
 
 namespace reduce_impl {
 
-inline Shape infer(const Shape& x, const std::vector<Index>& axes, bool keep_axes) {
-  return reduced_shape(x, axis_flags(x, axes), keep_axes);
+inline Shape infer(std::string_view name, const Shape& x, const std::vector<Index>& axes, bool keep_axes) {
+  return reduced_shape(x, axis_flags(x, axes, name), keep_axes);
 }
 
 /// dy repeated along the reduced axes of x, times a factor.
 template <class T>
 Tensor<T> repeat(const Tensor<T>& dy, const Saved<T>& s, const std::vector<Index>& axes, T factor) {
-  const Tensor<T> kept = dy.reshape(infer(s.input_shape(0), axes, true));
+  const Tensor<T> kept = dy.reshape(infer("sum", s.input_shape(0), axes, true));
   return expand(factor == T{1} ? kept : scale(kept, factor), s.input_shape(0), s.input_layout(0));
 }
 
@@ -30,9 +30,10 @@ struct Sum {
   std::vector<Index> axes;
   bool keep_axes = false;
 
-  Shape infer(const Shape& x) const { return reduce_impl::infer(x, axes, keep_axes); }
+  Shape infer(const Shape& x) const { return reduce_impl::infer(name, x, axes, keep_axes); }
   template <class T>
   Tensor<T> forward(const Tensor<T>& x) const {
+    infer(x.shape());
     return reduce<T>(kernels::Reduce::sum, x, axes, keep_axes);
   }
   static constexpr Reads reads(int) { return {}; }
@@ -47,9 +48,10 @@ struct Mean {
   std::vector<Index> axes;
   bool keep_axes = false;
 
-  Shape infer(const Shape& x) const { return reduce_impl::infer(x, axes, keep_axes); }
+  Shape infer(const Shape& x) const { return reduce_impl::infer(name, x, axes, keep_axes); }
   template <class T>
   Tensor<T> forward(const Tensor<T>& x) const {
+    infer(x.shape());
     return reduce<T>(kernels::Reduce::mean, x, axes, keep_axes);
   }
   static constexpr Reads reads(int) { return {}; }

@@ -59,7 +59,7 @@ struct Flatten {
   Index axis = 1;
 
   Shape infer(const Shape& x) const {
-    const int split = axis == x.rank() ? x.rank() : x.axis(axis);
+    const int split = axis == x.rank() ? x.rank() : x.axis(axis, name);
     Shape y{1, 1};
     for (int i = 0; i < x.rank(); ++i) y[i < split ? 0 : 1] *= x[i];
     return y;
@@ -86,7 +86,7 @@ struct Transpose {
     Shape y = x;
     unsigned seen = 0;
     for (int k = 0; k < x.rank(); ++k) {
-      const int axis = x.axis(axes[static_cast<std::size_t>(k)]);
+      const int axis = x.axis(axes[static_cast<std::size_t>(k)], name);
       TL_CHECK((seen >> axis & 1u) == 0, "[transpose] expected each axis once, got axis ", axis, " twice");
       seen |= 1u << axis;
       y[k] = x[axis];
@@ -95,6 +95,7 @@ struct Transpose {
   }
   template <class T>
   Tensor<T> forward(const Tensor<T>& x) const {
+    infer(x.shape());
     return permute<T>(x, axes);
   }
   static constexpr Reads reads(int) { return {}; }
@@ -132,7 +133,7 @@ struct Slice {
     const auto rank = static_cast<std::size_t>(x.rank());
     Window result{std::vector<Index>(rank, 0), std::vector<Index>(rank, 1), x};
     for (const Range& range : ranges) {
-      const int axis = x.axis(range.axis);
+      const int axis = x.axis(range.axis, name);
       const Index extent = x[axis], step = range.step;
       TL_CHECK(step != 0, "[slice] expected a step other than 0 on axis ", axis);
       const auto position = [&](Index at) {
@@ -158,7 +159,7 @@ struct Concat {
   Shape infer(std::span<const Shape> parts) const {
     TL_CHECK(!parts.empty(), "[concat] expected at least one input, got none");
     Shape y = parts[0];
-    const int along = y.axis(axis);
+    const int along = y.axis(axis, name);
     for (const Shape& part : parts.subspan(1)) {
       Shape same = part;
       TL_CHECK(part.rank() == y.rank(), "[concat] expected inputs of equal rank, got ", y, " and ", part);

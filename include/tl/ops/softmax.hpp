@@ -35,11 +35,12 @@ struct Softmax {
   Index axis = -1;
 
   Shape infer(const Shape& x) const {
-    x.axis(axis);
+    x.axis(axis, name);
     return x;
   }
   template <class T>
   Tensor<T> forward(const Tensor<T>& x) const {
+    infer(x.shape());
     return softmax_impl::along_axis<T>(x.shape(), axis, kernels::softmax_forward<T>, x);
   }
   static constexpr Reads reads(int) { return {.output = true}; }
@@ -54,11 +55,12 @@ struct LogSoftmax {
   Index axis = -1;
 
   Shape infer(const Shape& x) const {
-    x.axis(axis);
+    x.axis(axis, name);
     return x;
   }
   template <class T>
   Tensor<T> forward(const Tensor<T>& x) const {
+    infer(x.shape());
     return softmax_impl::along_axis<T>(x.shape(), axis, kernels::log_softmax_forward<T>, x);
   }
   static constexpr Reads reads(int) { return {.output = true}; }

@@ -108,10 +108,11 @@ Tensor<T> scale(const Tensor<T>& x, T factor) {
 }
 
 /// Axes as flags: no axes means all of them.
-inline std::array<bool, Shape::max_rank> axis_flags(const Shape& shape, std::span<const Index> axes) {
+inline std::array<bool, Shape::max_rank> axis_flags(const Shape& shape, std::span<const Index> axes,
+                                                    std::string_view operation = "reduce") {
   std::array<bool, Shape::max_rank> flags{};
   if (axes.empty()) std::fill_n(flags.begin(), shape.rank(), true);
-  for (Index axis : axes) flags[static_cast<std::size_t>(shape.axis(axis))] = true;
+  for (Index axis : axes) flags[static_cast<std::size_t>(shape.axis(axis, operation))] = true;
   return flags;
 }
 
