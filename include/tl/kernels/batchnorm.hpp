@@ -7,10 +7,18 @@
 // https://arxiv.org/abs/1502.03167.
 #pragma once
 
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstddef>
 #include <type_traits>
 
+#include <tl/core/memory.hpp>
+#include <tl/core/parallel.hpp>
 #include <tl/core/shape.hpp>
 #include <tl/kernels/conv_shape.hpp>
+#include <tl/kernels/isa.hpp>
+#include <tl/kernels/reduce.hpp>
 
 namespace tl::kernels {
 
@@ -57,3 +65,5 @@ void batchnorm_backward_inference(Index rows, Index channels, const BatchnormGra
                                   T* dbeta, T* dx);
 
 }  // namespace tl::kernels
+
+#include <tl/kernels/impl/batchnorm.hpp>
