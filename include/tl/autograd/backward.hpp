@@ -55,16 +55,16 @@ void Var<T>::backward(const Tensor<T>& gradient) const {
     Tensor<T> dy;
   };
   std::map<std::uint64_t, Pending> pending;  // by position on the tape
-  const auto deliver = [&pending](Var<T> target, Tensor<T> term) {
-    if (const auto& record = target.record()) {
-      Pending& entry = pending[record->number];
-      entry.record = record;
+  const auto deliver = [&pending](Destination<T> target, Tensor<T> term) {
+    if (target.record) {
+      Pending& entry = pending[target.record->number];
+      entry.record = std::move(target.record);
       accumulate(entry.dy, std::move(term));
     } else {
-      target.add_grad(std::move(term));
+      target.leaf.add_grad(std::move(term));
     }
   };
-  deliver(*this, gradient);
+  deliver({record(), *this}, gradient);
 
   while (!pending.empty()) {
     Pending current = std::move(pending.extract(std::prev(pending.end())).mapped());
@@ -73,16 +73,17 @@ void Var<T>::backward(const Tensor<T>& gradient) const {
              "[backward] the tape of this value was used already: run forward again");
     GradSink<T> sink(record.wanted);
     record.operation->backward(*record.saved, current.dy, sink);
+    for (int i = 0; i < record.saved->input_count(); ++i) {
+      TL_CHECK(!sink.gradient(i).defined() || sink.gradient(i).shape() == record.saved->input_shape(i), "[",
+               record.operation->name(), "] expected a gradient of shape ", record.saved->input_shape(i),
+               " for input ", i, ", got ", sink.gradient(i).shape());
+    }
     record.saved.reset();
     current.dy = {};
-    const std::vector<Var<T>> inputs = std::exchange(record.inputs, {});
+    std::vector<Destination<T>> inputs = std::exchange(record.inputs, {});
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      const int input = static_cast<int>(i);
-      if (!record.wanted[i] || !sink.gradient(input).defined()) continue;
-      TL_CHECK(sink.gradient(input).shape() == inputs[i].shape(), "[", record.operation->name(),
-               "] expected a gradient of shape ", inputs[i].shape(), " for input ", i, ", got ",
-               sink.gradient(input).shape());
-      deliver(inputs[i], std::move(sink.gradient(input)));
+      Tensor<T>& term = sink.gradient(static_cast<int>(i));
+      if (record.wanted[i] && term.defined()) deliver(std::move(inputs[i]), std::move(term));
     }
   }
 }

@@ -1,12 +1,14 @@
 // Var<T>: a tensor that remembers how it was computed, and the tape of those memories.
 //
-// apply() runs an operation and, when a gradient can reach its inputs, writes a Record: the operation, its
-// inputs, and the values that the wanted gradients read. Records are numbered in the order of execution;
-// backward() walks them from the last to the first. Values that no gradient can reach leave no record.
+// apply() runs an operation and, when a gradient can reach its inputs, writes a Record: the operation, where
+// the gradients of its inputs go, and the values that those gradients read; no other values are kept. Records
+// are numbered in the order of execution; backward() walks them from the last to the first. Values that no
+// gradient can reach leave no record.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,20 +22,8 @@ namespace tl {
 template <class T>
 class Var;
 
-/// One executed operation on the tape.
 template <class T>
-struct Record {
-  Record() = default;
-  Record(const Record&) = delete;
-  Record& operator=(const Record&) = delete;
-  ~Record();
-
-  std::uint64_t number = 0;  ///< position on the tape: larger is later
-  OperationPtr<T> operation;
-  std::vector<Var<T>> inputs;
-  std::vector<bool> wanted;       ///< which inputs a gradient can reach
-  std::optional<Saved<T>> saved;  ///< empty once backward() has used it
-};
+struct Record;
 
 /// A value in a computation. Copies are handles to the same value, as with shared_ptr.
 template <class T>
@@ -100,23 +90,44 @@ class Var {
 
   template <class U>
   friend Var<U> apply(OperationPtr<U> operation, std::span<const Var<U>> inputs, Mode mode);
-  friend Record<T>;
 
   std::shared_ptr<State> state_;
+};
+
+/// Where the gradient of an input goes: to the operation that computed it, or to a leaf; nowhere when it is
+/// not wanted. A computed input's value is not kept alive by this.
+template <class T>
+struct Destination {
+  std::shared_ptr<Record<T>> record;
+  Var<T> leaf;
+};
+
+/// One executed operation on the tape.
+template <class T>
+struct Record {
+  Record() = default;
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+  ~Record();
+
+  std::uint64_t number = 0;  ///< position on the tape: larger is later
+  OperationPtr<T> operation;
+  std::vector<Destination<T>> inputs;
+  std::vector<bool> wanted;       ///< which inputs a gradient can reach
+  std::optional<Saved<T>> saved;  ///< empty once backward() has used it
 };
 
 /// A tape that backward() never walked is freed in a loop: recursion from record to record would need a stack
 /// as deep as the computation is long.
 template <class T>
 Record<T>::~Record() {
-  std::vector<Var<T>> doomed = std::move(inputs);
+  std::vector<Destination<T>> doomed = std::move(inputs);
   while (!doomed.empty()) {
-    const Var<T> last = std::move(doomed.back());
+    const std::shared_ptr<Record> last = std::move(doomed.back().record);
     doomed.pop_back();
-    if (last.state_.use_count() != 1 || !last.state_->record || last.state_->record.use_count() != 1)
-      continue;
-    for (Var<T>& input : last.state_->record->inputs) doomed.push_back(std::move(input));
-    last.state_->record->inputs.clear();
+    if (last.use_count() != 1) continue;
+    std::move(last->inputs.begin(), last->inputs.end(), std::back_inserter(doomed));
+    last->inputs.clear();
   }
 }
 
@@ -197,7 +208,12 @@ Var<T> apply(OperationPtr<T> operation, std::span<const Var<T>> inputs, Mode mod
     }
     if (reads.output) record->saved->save_output(output.value());
     record->operation = operation;
-    record->inputs.assign(inputs.begin(), inputs.end());
+    record->inputs.resize(inputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!wanted[i]) continue;
+      record->inputs[i].record = inputs[i].record();
+      if (!inputs[i].record()) record->inputs[i].leaf = inputs[i];
+    }
     record->wanted = std::move(wanted);
     output.state_->record = std::move(record);
     output.state_->requires_grad = true;
