@@ -52,6 +52,16 @@ inline bool starts_with(Bytes bytes, std::string_view text) {
   return bytes.size() >= text.size() && std::memcmp(bytes.data(), text.data(), text.size()) == 0;
 }
 
+/// stb_image 2.27 writes beyond its tables when a Huffman table has more than 256 codes.
+inline void check_huffman_tables(Bytes body) {
+  while (!body.empty()) {
+    std::size_t codes = 0;
+    for (std::size_t i = 1; i <= 16 && i < body.size(); ++i) codes += body[i];
+    TL_CHECK(codes <= 256 && body.size() >= 17 + codes, "damaged JPEG (Huffman table of ", codes, " codes)");
+    body = body.subspan(17 + codes);
+  }
+}
+
 /// The segment a marker opens: `body` follows its two bytes of length.
 inline void read_jpeg_segment(std::uint8_t marker, Bytes body, std::size_t body_at, ImageHeader& header) {
   const bool frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
@@ -63,6 +73,8 @@ inline void read_jpeg_segment(std::uint8_t marker, Bytes body, std::size_t body_
     TL_CHECK(body.size() >= 6, "damaged JPEG (short frame header)");
     header.size = {static_cast<Index>(big_endian(body, 1, 2)), static_cast<Index>(big_endian(body, 3, 2))};
     header.components = body[5];
+  } else if (marker == 0xC4) {
+    check_huffman_tables(body);
   } else if (marker == 0xE1 && starts_with(body, std::string_view("Exif\0\0", 6))) {
     header.orientation = exif_orientation(body.subspan(6));
   } else if (marker == 0xEE && starts_with(body, "Adobe") && body.size() >= 12) {
