@@ -155,6 +155,7 @@ class Reader {
   void read_node(const NodeProto& proto) {
     Node<T> node(reading_, proto, name_of(proto));
     try {
+      TL_CHECK(!proto.outputs.empty() && !proto.outputs[0].empty(), "its output has no name");
       for (const std::string& output : proto.outputs)
         TL_CHECK(reading_.values.count(output) == 0, "two values are called '", output, "'");
       function_for(proto)(node);
