@@ -123,6 +123,7 @@
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 namespace tl::data::stb {
+using ::abs;  // not tl::abs, which hides it from stb
 #if __has_include(<stb/stb_image.h>)
 #include <stb/stb_image.h>
 #else

@@ -52,6 +52,7 @@
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 namespace tl::data::stb {
+using ::abs;  // not tl::abs, which hides it from stb
 #if __has_include(<stb/stb_image_write.h>)
 #include <stb/stb_image_write.h>
 #else
