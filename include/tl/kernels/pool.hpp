@@ -5,9 +5,17 @@
 // is what the last window needs.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <limits>
 
+#include <tl/core/memory.hpp>
+#include <tl/core/parallel.hpp>
 #include <tl/core/shape.hpp>
+#include <tl/kernels/isa.hpp>
+#include <tl/kernels/reduce.hpp>
 
 namespace tl::kernels {
 
@@ -57,3 +65,5 @@ template <class T>
 void adaptive_average_pool_backward(const PoolShape& shape, const T* dy, T* dx);
 
 }  // namespace tl::kernels
+
+#include <tl/kernels/impl/pool.hpp>

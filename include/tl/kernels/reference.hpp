@@ -6,6 +6,7 @@
 #include <tl/kernels/reference/conv.hpp>
 #include <tl/kernels/reference/elementwise.hpp>
 #include <tl/kernels/reference/gemm.hpp>
+#include <tl/kernels/reference/pool.hpp>
 #include <tl/kernels/reference/reduce.hpp>
 #include <tl/kernels/reference/softmax.hpp>
 #include <tl/kernels/reference/transpose.hpp>
