@@ -8,5 +8,6 @@
 #include <tl/kernels/reference/gemm.hpp>
 #include <tl/kernels/reference/pool.hpp>
 #include <tl/kernels/reference/reduce.hpp>
+#include <tl/kernels/reference/sgd.hpp>
 #include <tl/kernels/reference/softmax.hpp>
 #include <tl/kernels/reference/transpose.hpp>

@@ -7,7 +7,12 @@
 // Source: PyTorch's torch.optim.SGD, whose order of operations this follows.
 #pragma once
 
+#include <cassert>
+
+#include <tl/core/parallel.hpp>
 #include <tl/core/shape.hpp>
+#include <tl/kernels/elementwise.hpp>
+#include <tl/kernels/isa.hpp>
 
 namespace tl::kernels {
 
@@ -26,3 +31,32 @@ template <class T>
 void sgd_update(const SgdStep& step, Index n, const T* dw, T* v, T* w);
 
 }  // namespace tl::kernels
+
+#if TL_KERNELS_DEFINE
+#include <tl/kernels/simd_rows.hpp>
+
+#define TL_KERNELS_IMPL <tl/kernels/impl/sgd.inl>
+#include <tl/kernels/for_each_isa.hpp>
+
+namespace tl::kernels {
+namespace internal {
+
+template <class T>
+void sgd_block(const SgdStep& step, Index n, const T* dw, T* v, T* w) {
+  TL_KERNELS_DISPATCH(sgd_block<T>, step, n, dw, v, w);
+}
+
+}  // namespace internal
+
+template <class T>
+void sgd_update(const SgdStep& step, Index n, const T* dw, T* v, T* w) {
+  assert(v != nullptr || step.momentum == 0 || n == 0);
+  parallel_for(n, internal::cheap_grain, [&](Index begin, Index end) {
+    internal::sgd_block(step, end - begin, dw + begin, v == nullptr ? v : v + begin, w + begin);
+  });
+}
+
+TL_KERNELS_INSTANTIATE(sgd_update)
+
+}  // namespace tl::kernels
+#endif  // TL_KERNELS_DEFINE
