@@ -160,6 +160,43 @@ TEST_CASE("sizes are checked before memory is taken", "[data]") {
   CHECK(decoded(png, {.max_pixels = 11 * 18}).size() == Size{11, 18});
 }
 
+TEST_CASE("a PNG does not inflate beyond its picture", "[data]") {
+  // One block of fixed Huffman codes: a zero, then 258 more of them again and again, 100 MB in all.
+  std::string data = "\x78\x01";
+  unsigned bits = 0, count = 0;
+  const auto put = [&](std::string_view code) {
+    for (const char bit : code) {
+      bits |= static_cast<unsigned>(bit - '0') << count;
+      if (++count < 8) continue;
+      data += static_cast<char>(bits);
+      bits = count = 0;
+    }
+  };
+  put("110");       // last block, fixed codes
+  put("00110000");  // literal 0
+  for (int i = 0; i < 400'000; ++i) put("1100010100000");
+  put("00000000000000");  // end of block, and the last byte's rest
+  std::string length;
+  for (int shift = 24; shift >= 0; shift -= 8) length += static_cast<char>(data.size() >> shift);
+  const std::string whole = read_file(data_fixture("png_rgb.png")), header = whole.substr(0, 33);
+  const std::string end = whole.substr(whole.size() - 12);
+  CHECK_THROWS_WITH(decoded(header + length + "IDAT" + data + "0000" + end), contains("outofmem"));
+}
+
+TEST_CASE("a JPEG of endless scans is refused", "[data]") {
+  const std::string whole = read_file(data_fixture("jpeg_gray_progressive.jpg"));
+  const std::size_t scan = whole.rfind("\xFF\xDA");
+  std::string bytes = whole.substr(0, scan);
+  for (int i = 0; i < 600; ++i) bytes += whole.substr(scan, whole.size() - 2 - scan);
+  CHECK_THROWS_WITH(decoded(bytes + "\xFF\xD9"), contains("scans"));
+}
+
+TEST_CASE("a JPEG with too many Huffman codes is refused", "[data]") {
+  std::string bytes = read_file(data_fixture("jpeg_420.jpg"));
+  bytes[bytes.find("\xFF\xC4") + 5 + 9] = '\xFF';
+  CHECK_THROWS_WITH(decoded(bytes), contains("Huffman"));
+}
+
 TEST_CASE("changed bytes give an image or an error", "[data]") {
   std::uint64_t state = 1;
   int images = 0, errors = 0;

@@ -5,6 +5,7 @@
 // is wrong with a file becomes one tl::Error.
 #pragma once
 
+#include <algorithm>
 #include <climits>
 #include <cstdint>
 #include <filesystem>
@@ -72,6 +73,10 @@ inline Image decode_image(Bytes bytes, const DecodeOptions& options = {}) {
     amended = decode_impl::with_adobe_marker(bytes, header);
     bytes = amended;
   }
+  // Pixels have at most 8 bytes, rows one more; stb_image grows its blocks by doubling them.
+  stb_impl::growth_limit =
+      4096 +
+      2 * std::max(bytes.size(), static_cast<std::size_t>(header.size.height * (8 * header.size.width + 8)));
   int width = 0, height = 0, samples = 0;
   const std::unique_ptr<std::uint8_t, void (*)(void*)> pixels(
       stb::stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &samples, 0),

@@ -87,6 +87,7 @@ inline ImageHeader read_jpeg_header(Bytes bytes) {
   ImageHeader header;
   header.format = ImageFormat::jpeg;
   bool complete = false;
+  int scans = 0;
   for (std::size_t at = 2; !complete;) {
     const void* found = at < bytes.size() ? std::memchr(bytes.data() + at, 0xFF, bytes.size() - at) : nullptr;
     if (found == nullptr) break;
@@ -100,6 +101,9 @@ inline ImageHeader read_jpeg_header(Bytes bytes) {
     if (complete || bytes.size() - at < 2) continue;
     const std::size_t length = big_endian(bytes, at, 2);
     if (length < 2 || length > bytes.size() - at) break;
+    constexpr int most_scans = 500;  // each may cost a pass over all pixels for a few bytes
+    scans += marker == 0xDA ? 1 : 0;
+    TL_CHECK(scans <= most_scans, "damaged JPEG (more than ", most_scans, " scans)");
     read_jpeg_segment(marker, bytes.subspan(at + 2, length - 2), at + 2, header);
     at += length;
   }

@@ -100,6 +100,17 @@
 #pragma push_macro("STBI_ONLY_ZLIB")
 #undef STBI_ONLY_ZLIB
 
+namespace tl::data::stb_impl {
+
+/// The largest block that this thread's decoding may grow to.
+inline thread_local std::size_t growth_limit = 0;
+
+inline void* limited_realloc(void* block, std::size_t size) {
+  return size <= growth_limit ? std::realloc(block, size) : nullptr;
+}
+
+}  // namespace tl::data::stb_impl
+
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_NO_STDIO
@@ -112,7 +123,8 @@
 #define STBI_NO_PNM
 // Zeros, so that a damaged file that leaves a part of the picture out never shows old memory.
 #define STBI_MALLOC(size) calloc(1, size)
-#define STBI_REALLOC(block, size) realloc(block, size)
+// Inflating a PNG asks for ever more memory: no more than the picture can need.
+#define STBI_REALLOC(block, size) ::tl::data::stb_impl::limited_realloc(block, size)
 #define STBI_FREE(block) free(block)
 
 #pragma GCC diagnostic push
