@@ -1,4 +1,7 @@
 // Convolution and its gradients against plain loops.
+#include <cstdlib>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <tl/kernels/reference/conv.hpp>
@@ -6,7 +9,7 @@
 
 using namespace kernel_checks;
 using tl::kernels::Activation;
-using tl::kernels::ConvEpilogue;
+using tl::kernels::ConvAlgorithm;
 using tl::kernels::ConvShape;
 namespace kernels = tl::kernels;
 
@@ -96,9 +99,13 @@ Results<T> expected_results(const ConvShape& s) {
   return r;
 }
 
+/// Rounding errors of a sum of `length` products, relative to the largest sum (an activation may hide it),
+/// grow at most like length, in fact like its square root; Winograd's transforms add a few.
 template <class T>
-void check_close_sums(const std::vector<T>& got, const std::vector<Wide<T>>& want, Index length) {
-  check_close(got, want, 4 + std::sqrt(static_cast<double>(length)));
+void check_sums(const std::vector<T>& got, const std::vector<Wide<T>>& want, double largest_sum,
+                Index length) {
+  const double least = kernels::internal::conv_wish() == kernels::internal::ConvWish::winograd ? 16 : 4;
+  CHECK(worst_error(got, want, largest_sum) <= least + std::sqrt(static_cast<double>(length)));
 }
 
 template <class T>
@@ -109,13 +116,21 @@ void check(const ConvShape& s) {
   on_each_isa([&] {
     const Results<T> got = computed<T>(s);
     const Index k = s.kh * s.kw * s.c / s.groups, positions = s.n * s.oh * s.ow;
-    check_close_sums(got.plain, want.plain, k);
-    check_close_sums(got.relu, want.relu, k);
-    check_close_sums(got.relu6, want.relu6, k);
-    check_close_sums(got.dx, want.dx, s.kh * s.kw * s.o / s.groups);
-    check_close_sums(got.dw, want.dw, positions);
-    check_close_sums(got.db, want.db, positions);
+    check_sums(got.plain, want.plain, largest(want.plain), k);
+    check_sums(got.relu, want.relu, largest(want.plain), k);
+    check_sums(got.relu6, want.relu6, largest(want.plain), k);
+    check_sums(got.dx, want.dx, largest(want.dx), s.kh * s.kw * s.o / s.groups);
+    check_sums(got.dw, want.dw, largest(want.dw), positions);
+    check_sums(got.db, want.db, largest(want.db), positions);
   });
+}
+
+template <class T>
+std::vector<T> joined(Results<T> r) {
+  for (const auto* part : {&r.relu, &r.relu6, &r.dx, &r.dw, &r.db}) {
+    r.plain.insert(r.plain.end(), part->begin(), part->end());
+  }
+  return std::move(r.plain);
 }
 
 }  // namespace
@@ -163,6 +178,71 @@ TEMPLATE_TEST_CASE("convolutions as networks have them agree with plain loops", 
   check<TestType>(fitted(depthwise, 1, 1));
 }
 
+TEST_CASE("Winograd convolutions of random shapes agree with plain loops", "[conv][winograd]") {
+  const kernels::ScopedConvPlan plan(ConvAlgorithm::winograd);
+  for (std::uint64_t key = 0; key < 40; ++key) {
+    tl::Rng rng(6, key);
+    const auto any = [&](Index low, Index high) {
+      return low + static_cast<Index>(rng.below(static_cast<std::uint64_t>(high - low + 1)));
+    };
+    const bool wide = rng.chance(.3);
+    ConvShape s{.n = any(1, 3), .c = any(1, wide ? 300 : 40), .o = any(1, wide ? 80 : 40), .kh = 3, .kw = 3};
+    s.pad_top = any(0, 3), s.pad_left = any(0, 3);
+    s.h = any(3, wide ? 6 : 17), s.w = any(3, wide ? 6 : 17);
+    s = fitted(s, any(0, 3), any(0, 3));
+    REQUIRE(kernels::conv_plan<float>(s).backward_weight == ConvAlgorithm::winograd);
+    check<float>(s);
+  }
+}
+
+TEST_CASE("Winograd convolutions agree with plain loops whether blocks are shared or private",
+          "[conv][winograd]") {
+  const kernels::ScopedConvPlan plan(ConvAlgorithm::winograd);
+  const auto square = [](Index n, Index size, Index c, Index o) {
+    return fitted(
+        {.n = n, .h = size, .w = size, .c = c, .o = o, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1, 1);
+  };
+  check<float>(square(2, 23, 64, 50));   // private, several blocks
+  check<float>(square(1, 6, 140, 130));  // shared for the number of tiles
+  check<float>(square(1, 5, 270, 260));  // shared for the weights, two blocks of k
+  check<float>(square(2, 45, 9, 7));     // several blocks of the weights' gradient
+}
+
+TEST_CASE("the planner takes Winograd where its transforms pay, and never for double", "[conv][winograd]") {
+  const kernels::ConvPlan direct{},
+      winograd{ConvAlgorithm::winograd, ConvAlgorithm::winograd, ConvAlgorithm::winograd};
+  ConvShape s = fitted(
+      {.n = 2, .h = 56, .w = 56, .c = 64, .o = 64, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1, 1);
+  {
+    const char* wish = std::getenv("TL_WINOGRAD");
+    CHECK(kernels::conv_plan<float>(s) == (wish != nullptr && std::string(wish) == "0" ? direct : winograd));
+  }
+  CHECK(kernels::conv_plan<double>(s) == direct);
+  CHECK(tl::concat(winograd) == "forward winograd, backward input winograd, backward weight winograd");
+  ConvShape deep = fitted(
+      {.n = 1, .h = 7, .w = 7, .c = 512, .o = 512, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1, 1);
+  CHECK(kernels::conv_plan<float>(deep).backward_input == ConvAlgorithm::direct);  // four tiles
+  deep.n = 16;
+  CHECK(kernels::conv_plan<float>(deep) == kernels::conv_plan<float>(s));
+  const auto changed = [&](auto member, Index value) {
+    ConvShape other = s;
+    other.*member = value;
+    return other;
+  };
+  CHECK(kernels::conv_plan<float>(changed(&ConvShape::stride_h, 2)) == direct);
+  CHECK(kernels::conv_plan<float>(changed(&ConvShape::dilation_w, 2)) == direct);
+  CHECK(kernels::conv_plan<float>(changed(&ConvShape::groups, 2)) == direct);
+  CHECK(kernels::conv_plan<float>(changed(&ConvShape::kw, 5)) == direct);
+  CHECK(kernels::conv_plan<float>(changed(&ConvShape::c, 3)).forward == ConvAlgorithm::direct);
+  {
+    const kernels::ScopedConvPlan scope(ConvAlgorithm::direct);
+    CHECK(kernels::conv_plan<float>(s) == direct);
+  }
+  const kernels::ScopedConvPlan scope(ConvAlgorithm::winograd);
+  CHECK(kernels::conv_plan<float>(changed(&ConvShape::c, 3)) == winograd);
+  CHECK(kernels::conv_plan<float>(changed(&ConvShape::stride_h, 2)) == direct);
+}
+
 TEMPLATE_TEST_CASE("convolutions give the same bits at any thread count", "[conv]", float, double) {
   const ConvShape shapes[] = {
       fitted({.n = 3, .h = 14, .w = 14, .c = 24, .o = 40, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1,
@@ -170,19 +250,23 @@ TEMPLATE_TEST_CASE("convolutions give the same bits at any thread count", "[conv
       fitted({.n = 2, .h = 30, .w = 30, .c = 3, .o = 20, .kh = 7, .kw = 7, .stride_h = 2, .stride_w = 2}),
       fitted({.n = 1, .h = 7, .w = 7, .c = 200, .o = 130, .stride_h = 2, .stride_w = 2})};
   for (const ConvShape& s : shapes) {
-    on_each_isa([&] {
-      check_same_bits_at_any_thread_count([&] {
-        Results<TestType> r = computed<TestType>(s);
-        for (const auto* part : {&r.relu, &r.relu6, &r.dx, &r.dw, &r.db}) {
-          r.plain.insert(r.plain.end(), part->begin(), part->end());
-        }
-        return r.plain;
-      });
-    });
+    on_each_isa([&] { check_same_bits_at_any_thread_count([&] { return joined(computed<TestType>(s)); }); });
   }
 }
 
-TEST_CASE("a packing is named by instruction set and groups", "[conv]") {
+TEST_CASE("Winograd convolutions give the same bits at any thread count", "[conv][winograd]") {
+  const kernels::ScopedConvPlan plan(ConvAlgorithm::winograd);
+  const ConvShape shapes[] = {
+      fitted({.n = 3, .h = 30, .w = 29, .c = 24, .o = 40, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1,
+             1),
+      fitted({.n = 1, .h = 7, .w = 7, .c = 300, .o = 230, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1,
+             1)};
+  for (const ConvShape& s : shapes) {
+    on_each_isa([&] { check_same_bits_at_any_thread_count([&] { return joined(computed<float>(s)); }); });
+  }
+}
+
+TEST_CASE("a packing is named by instruction set, groups and plan", "[conv]") {
   const ConvShape s = fitted({.n = 1, .h = 8, .w = 8, .c = 16, .o = 16, .kh = 3, .kw = 3});
   ConvShape batch = s, grouped = s;
   batch.n = 7;
@@ -190,6 +274,12 @@ TEST_CASE("a packing is named by instruction set and groups", "[conv]") {
   CHECK(kernels::conv_packing(s) == kernels::conv_packing(batch));
   CHECK(kernels::conv_packing(s) != kernels::conv_packing(grouped));
   std::vector<std::uint64_t> names;
+  for (const ConvAlgorithm algorithm : {ConvAlgorithm::direct, ConvAlgorithm::winograd}) {
+    const kernels::ScopedConvPlan plan(algorithm);
+    names.push_back(kernels::conv_packing(s));
+  }
+  CHECK(names[0] != names[1]);
+  names.clear();
   on_each_isa([&] { names.push_back(kernels::conv_packing(s)); });
   CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
 }

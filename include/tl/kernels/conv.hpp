@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <tl/kernels/conv_plan.hpp>
 #include <tl/kernels/conv_shape.hpp>
 #include <tl/kernels/isa.hpp>
 
@@ -28,7 +29,9 @@ struct ConvEpilogue {
 /// Names the layout conv_pack gives the weights: equal for two shapes exactly when weights packed for one
 /// serve the other. It differs between instruction sets; the number of images does not matter.
 inline std::uint64_t conv_packing(const ConvShape& shape) {
-  return static_cast<std::uint64_t>(active_isa()) | static_cast<std::uint64_t>(shape.groups) << 8;
+  return static_cast<std::uint64_t>(active_isa()) |
+         static_cast<std::uint64_t>(conv_plan<float>(shape).forward) << 4 |
+         static_cast<std::uint64_t>(shape.groups) << 8;
 }
 
 /// Elements that conv_pack writes.
@@ -61,6 +64,7 @@ void conv_backward_bias(const ConvShape& shape, const T* dy, T* db);
 #if TL_KERNELS_DEFINE
 #include <numeric>
 
+#include <tl/kernels/conv_winograd.hpp>
 #include <tl/kernels/gemm.hpp>
 
 #define TL_KERNELS_IMPL <tl/kernels/impl/conv.inl>

@@ -172,13 +172,23 @@ Patches<T> forward_patches(const ConvShape& s, const T* x) {
   return p;
 }
 
+/// Winograd is compiled for float alone: the planner never chooses it for double.
+template <class T>
+inline constexpr bool has_winograd = std::is_same_v<T, float>;
+
 template <class T>
 Index conv_packed_size(const ConvShape& s) {
+  if (conv_plan<T>(s).forward == ConvAlgorithm::winograd) return winograd_packed_size<T>(s.c, s.o);
   return s.groups * packed_elements<T>(s.kh * s.kw * (s.c / s.groups), s.o / s.groups);
 }
 
 template <class T>
 void conv_pack(const ConvShape& s, const T* w, T* packed) {
+  if constexpr (has_winograd<T>) {
+    if (conv_plan<T>(s).forward == ConvAlgorithm::winograd) {
+      return winograd_pack(w, s.c, s.o, s.c * 9, 9, false, packed);
+    }
+  }
   const Index channels = s.c / s.groups, outputs = s.o / s.groups, taps = s.kh * s.kw;
   for (Index g = 0; g < s.groups; ++g) {
     pack_weights(w + g * outputs * channels * taps, outputs, channels * taps, channels, taps, s.kw,
@@ -190,6 +200,12 @@ void conv_pack(const ConvShape& s, const T* w, T* packed) {
 template <class T>
 void conv_forward(const ConvShape& s, const T* x, const T* packed, const T* bias,
                   const ConvEpilogue<T>& epilogue, T* y) {
+  if constexpr (has_winograd<T>) {
+    if (conv_plan<T>(s).forward == ConvAlgorithm::winograd) {
+      return winograd_conv(winograd_forward(s), x, packed,
+                           ProductOutput<T>{y, epilogue.residual, bias, epilogue.activation});
+    }
+  }
   const Index channels = s.c / s.groups, outputs = s.o / s.groups;
   for (Index g = 0; g < s.groups; ++g) {
     const Patches<T> patches = forward_patches(s, x + g * channels);
@@ -221,6 +237,13 @@ inline Taps backward_taps(Index residue, Index kernel, Index stride, Index pad, 
 
 template <class T>
 void conv_backward_input(const ConvShape& s, const T* dy, const T* w, T* dx) {
+  if constexpr (has_winograd<T>) {
+    if (conv_plan<T>(s).backward_input == ConvAlgorithm::winograd) {
+      T* turned = workspace<T, 17>(winograd_packed_size<T>(s.o, s.c));
+      winograd_pack(w, s.o, s.c, 9, s.c * 9, true, turned);
+      return winograd_conv(winograd_backward(s), dy, turned, ProductOutput<T>{.c = dx});
+    }
+  }
   const Index channels = s.c / s.groups, outputs = s.o / s.groups, kernel = s.kh * s.kw;
   T* packed = workspace<T, 15>(packed_elements<T>(kernel * outputs, channels));
   for (Index a = 0; a < std::min(s.stride_h, s.h); ++a) {
@@ -297,7 +320,7 @@ void sum_weight_gradient(const Patches<T>& patches, const TransposedRows<T>& dy,
           TileOutput<T> part{
               .c = sums + k0 + column, .rows = offsets, .columns = std::min(width, k1 - k0 - column)};
           if (row > row_begin) part.start = part.c;
-          multiply_tile<T, true>(height, count, tile + t % most_tiles * tile_elements<T>,
+          multiply_tile<T, true>(height, count, tile + t % most_tiles * tile_elements<T>, k_stride,
                                  image + column / width * panel_pitch<T>, width, part);
         }
       }
@@ -307,6 +330,11 @@ void sum_weight_gradient(const Patches<T>& patches, const TransposedRows<T>& dy,
 
 template <class T>
 void conv_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw) {
+  if constexpr (has_winograd<T>) {
+    if (conv_plan<T>(s).backward_weight == ConvAlgorithm::winograd) {
+      return winograd_backward_weight(winograd_forward(s), x, dy, dw);
+    }
+  }
   const Index channels = s.c / s.groups, outputs = s.o / s.groups, taps = s.kh * s.kw, k = taps * channels;
   const Index positions = s.n * s.oh * s.ow;
   // Tasks are stretches of positions, whose sums are then added in order, while these sums are small: x and

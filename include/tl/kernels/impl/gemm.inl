@@ -118,8 +118,8 @@ void gemm_few_rows(Index m, Index n, Index k, const Rows& rows, const T* b, Inde
           const bool whole = column + width <= end;
           TileOutput<T> part{.c = c + column, .rows = offsets, .columns = std::min(width, end - column)};
           if (accumulate || k0 > 0) part.start = c + column;
-          multiply_tile<T, Rows::k_major>(count, k1 - k0, tile, whole ? b + k0 * ldb + column : edge,
-                                          whole ? ldb : width, part);
+          multiply_tile<T, Rows::k_major>(count, k1 - k0, tile, k_stride,
+                                          whole ? b + k0 * ldb + column : edge, whole ? ldb : width, part);
         }
       }
     }

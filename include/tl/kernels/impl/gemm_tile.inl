@@ -35,7 +35,8 @@ struct TileOutput {
 };
 
 template <class T, int rows, int vectors, bool k_major>
-void multiply_tile(Index k, const T* a, const T* b, Index ldb, const TileOutput<T>& out) {
+void multiply_tile(Index k, const T* a, [[maybe_unused]] Index a_step, const T* b, Index ldb,
+                   const TileOutput<T>& out) {
   using V = Vec<T>;
   constexpr Index width = V::width;
   const Index last = out.columns - (vectors - 1) * width;  // columns in the last vector
@@ -68,7 +69,7 @@ void multiply_tile(Index k, const T* a, const T* b, Index ldb, const TileOutput<
       const V x = V::set1(k_major ? a[r] : a[r * row_stride<T>]);
       TL_UNROLL for (int v = 0; v < vectors; ++v) sums[r][v] = fma(x, columns[v], sums[r][v]);
     }
-    a += k_major ? k_stride : 1;
+    a += k_major ? a_step : 1;
     b += ldb;
   }
 
@@ -95,7 +96,7 @@ void multiply_tile(Index k, const T* a, const T* b, Index ldb, const TileOutput<
 }
 
 template <class T>
-using TileFunction = void (*)(Index, const T*, const T*, Index, const TileOutput<T>&);
+using TileFunction = void (*)(Index, const T*, Index, const T*, Index, const TileOutput<T>&);
 
 template <class T, int vectors, bool k_major, int... row>
 constexpr std::array<TileFunction<T>, sizeof...(row)> tile_table(std::integer_sequence<int, row...>) {
@@ -103,13 +104,15 @@ constexpr std::array<TileFunction<T>, sizeof...(row)> tile_table(std::integer_se
 }
 
 /// C (rows, out.columns) = start + bias + A*B, then the activation: 1 <= rows <= tile_rows, columns at most a
-/// panel, B with ldb elements from one k to the next, readable to the end of its last vector.
+/// panel. A is [row][row_stride], or for k_major [k][a_step]; B has ldb elements from one k to the next, and
+/// is readable to the end of its last vector.
 template <class T, bool k_major>
-TL_INLINE void multiply_tile(int rows, Index k, const T* a, const T* b, Index ldb, const TileOutput<T>& out) {
+TL_INLINE void multiply_tile(int rows, Index k, const T* a, Index a_step, const T* b, Index ldb,
+                             const TileOutput<T>& out) {
   using Rows = std::make_integer_sequence<int, tile_rows>;
   static constexpr auto one = tile_table<T, 1, k_major>(Rows{}), two = tile_table<T, 2, k_major>(Rows{});
   const auto& table = out.columns > Vec<T>::width ? two : one;
-  table[static_cast<std::size_t>(rows - 1)](k, a, b, ldb, out);
+  table[static_cast<std::size_t>(rows - 1)](k, a, a_step, b, ldb, out);
 }
 
 /// Cuts n into `parts` ranges that differ by at most one: where range i begins.
@@ -194,8 +197,8 @@ void multiply_packed_part(Index n, Index k, const Rows& rows, const T* packed, c
         if (start != nullptr) part.start = start + column;
         if (k0 == 0 && out.bias != nullptr) part.bias = out.bias + column;
         if (k1 == k) part.activation = out.activation;
-        multiply_tile<T, Rows::k_major>(count, k1 - k0, tile, packed + padded * k0 + column * (k1 - k0),
-                                        width, part);
+        multiply_tile<T, Rows::k_major>(count, k1 - k0, tile, k_stride,
+                                        packed + padded * k0 + column * (k1 - k0), width, part);
       }
     }
   }

@@ -1,0 +1,25 @@
+// Convolution with 3x3 kernels and stride 1 by Winograd's minimal filtering F(4x4,3x3), forward and backward.
+//
+//   Y  = A^T [ sum_c (G g G^T) . (B^T d B) ] A        4x4 outputs from 6x6 inputs d and a 3x3 kernel g
+//   dg = G^T [ sum_tiles (B^T d B) . (A dY A^T) ] G   the gradient of the weights, from the same pieces
+//
+// ( . multiplies element by element.) So a convolution becomes 36 matrix products, one for each element of
+// the 6x6 tile, (tiles,c) x (c,o): 36 multiplications where the sum needs 144. The gradient of the input is
+// the same convolution with turned kernels.
+//
+// A polynomial product is found from its values at six points: here 0, +-1/sqrt(2), +-sqrt(2) and infinity.
+// With them the error is about 1e-6 of the largest output, four times less than with the usual 0, +-1, +-2,
+// and the transforms stay as short, for odd and even powers separate. After Lavin and Gray 2016, "Fast
+// algorithms for convolutional neural networks"; on points, Barabasz et al. 2020, "Error analysis and
+// improving the accuracy of Winograd convolution for deep neural networks".
+//
+// Channels are the vectors' lanes. Tiles are worked on in blocks whose transforms stay in the caches, one
+// block a thread; where the weights are large the block is shared and its products are divided instead, so
+// that the weights are read once. Sums run in the order of channels (of tiles, for the weights' gradient),
+// whatever the number of threads.
+#pragma once
+
+#include <tl/kernels/gemm_tile.hpp>
+
+#define TL_KERNELS_IMPL <tl/kernels/impl/conv_winograd.inl>
+#include <tl/kernels/for_each_isa.hpp>
