@@ -137,15 +137,6 @@ void reshape_to(Node<T>& n, const std::array<Shape, 2>& to) {
   n.emit(op, {x});
 }
 
-/// The wanted shape with 0 (copied) and -1 (what remains) resolved, for one imagined input.
-inline Shape resolved_shape(const Shape& x, std::vector<Index> target, bool allow_zero) {
-  if (allow_zero) {
-    TL_CHECK(std::find(target.begin(), target.end(), 0) == target.end(),
-             "allowzero=1 with an extent of 0 is not supported");
-  }
-  return ops::Reshape{.shape = std::move(target)}.infer(x);
-}
-
 template <class T>
 void reshape(Node<T>& n) {
   const bool allow_zero = n.flag("allowzero", false);
@@ -154,6 +145,8 @@ void reshape(Node<T>& n) {
     const IntTensor& wanted = n.integers(1).at[which];
     TL_CHECK(wanted.rank() == 1, "expected a list of extents, got shape ", wanted.shape());
     target[which].assign(wanted.data(), wanted.data() + wanted.size());
+    TL_CHECK(!allow_zero || std::count(target[which].begin(), target[which].end(), 0) == 0,
+             "allowzero=1 with an extent of 0 is not supported");
     for (const Index extent : target[which])
       TL_CHECK(extent <= largest_extent, "expected extents of at most ", largest_extent, ", got ", extent);
   }
@@ -167,8 +160,8 @@ void reshape(Node<T>& n) {
   for (auto& t : target) {
     if (from_batch && !t.empty() && n.fixed_batch() > 0 && t[0] == n.fixed_batch()) t[0] = 0;
   }
-  reshape_to(n, {resolved_shape(n.shape(0, 0), target[0], allow_zero),
-                 resolved_shape(n.shape(0, 1), target[1], allow_zero)});
+  reshape_to(n, {ops::Reshape{.shape = target[0]}.infer(n.shape(0, 0)),
+                 ops::Reshape{.shape = target[1]}.infer(n.shape(0, 1))});
 }
 
 /// Reshape of any kind of input to shapes computed from its own.
