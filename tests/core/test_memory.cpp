@@ -1,4 +1,5 @@
 // Memory: alignment, recycling, accounting, scratch space for each thread.
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <thread>
@@ -95,14 +96,18 @@ TEST_CASE("a size that cannot be had is std::bad_alloc and leaves the accounts r
 TEST_CASE("threads may allocate and release at the same time") {
   MemoryPool& pool = MemoryPool::instance();
   const std::size_t before = pool.bytes_in_use();
+  pool.reset_peak();
   std::vector<int> damaged(4, 0);
+  std::vector<std::size_t> seen(4, 0);
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([t, &damaged] {
+    threads.emplace_back([t, &damaged, &seen, &pool] {
       for (int i = 0; i < 500; ++i) {
         AlignedArray<int> a(20'000 + static_cast<std::size_t>(i % 3) * 5'000), b(100);
         a.data()[19'999] = t;
         b.data()[99] = i;
+        std::size_t& most = seen[static_cast<std::size_t>(t)];
+        most = std::max(most, pool.bytes_in_use());
         std::this_thread::yield();
         damaged[static_cast<std::size_t>(t)] += a.data()[19'999] != t || b.data()[99] != i;
       }
@@ -110,6 +115,7 @@ TEST_CASE("threads may allocate and release at the same time") {
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(damaged == std::vector<int>(4, 0));
+  for (const std::size_t most : seen) CHECK(pool.peak_bytes() >= most);
   CHECK(pool.bytes_in_use() == before);
 }
 

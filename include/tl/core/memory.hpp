@@ -25,9 +25,33 @@
 #include <sys/mman.h>
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define TL_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TL_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifdef TL_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace tl {
 
 inline constexpr std::size_t memory_alignment = 64;
+
+/// Tells the address sanitizer where a program has no business: blocks kept for reuse, and what lies beyond
+/// the bytes that were asked for.
+inline void forbid_access([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) {
+#ifdef TL_ADDRESS_SANITIZER
+  __asan_poison_memory_region(block, bytes);
+#endif
+}
+inline void allow_access([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) {
+#ifdef TL_ADDRESS_SANITIZER
+  __asan_unpoison_memory_region(block, bytes);
+#endif
+}
 
 /// Keeps released blocks for reuse. One for the process; safe from any thread.
 class MemoryPool {
@@ -40,14 +64,16 @@ class MemoryPool {
 
   void* allocate(std::size_t bytes) {
     const std::size_t size = size_class(bytes);
-    in_use_ += size;
-    peak_.store(std::max(peak_.load(), in_use_.load()));
+    const std::size_t now = in_use_ += size;
+    for (std::size_t peak = peak_; peak < now && !peak_.compare_exchange_weak(peak, now);) {
+    }
     if (size >= smallest_kept) {
       const std::lock_guard lock(mutex_);
       if (auto it = free_.find(size); it != free_.end() && !it->second.empty()) {
         void* block = it->second.back();
         it->second.pop_back();
         kept_ -= size;
+        allow_access(block, bytes);
         return block;
       }
     }
@@ -60,6 +86,7 @@ class MemoryPool {
 #ifdef __linux__
     if (size >= huge_page) madvise(block, size, MADV_HUGEPAGE);
 #endif
+    forbid_access(static_cast<char*>(block) + bytes, size - bytes);
     return block;
   }
 
@@ -72,6 +99,7 @@ class MemoryPool {
         try {
           free_[size].push_back(block);
           kept_ += size;
+          forbid_access(block, size);
           return;
         } catch (...) {  // no room for the book-keeping: give the block back instead
         }
