@@ -28,13 +28,13 @@ struct ResampleTaps {
 };
 
 /// Along rows: x (rows, width_in, 3), rows row_bytes apart, to y (rows, taps.size(), 3) without gaps.
-/// Reads up to 16 bytes beyond the last row of x and writes up to 1 byte beyond the end of y.
+/// Reads up to 13 bytes beyond the last row of x and writes up to 1 byte beyond the end of y.
 inline void resample_horizontal(Index rows, Index row_bytes, const ResampleTaps& taps, const std::uint8_t* x,
                                 std::uint8_t* y);
 
-/// Along columns: x (height_in, row_bytes) to y (taps.size(), row_bytes), without gaps.
-/// Reads and writes up to 15 bytes beyond the end of x and y.
-inline void resample_vertical(Index row_bytes, const ResampleTaps& taps, const std::uint8_t* x,
+/// Along columns: the first `bytes` of the rows of x, which are row_bytes apart, to y (taps.size(), bytes)
+/// without gaps. Reads up to 15 bytes beyond what it uses of the last row and writes as many beyond y.
+inline void resample_vertical(Index bytes, Index row_bytes, const ResampleTaps& taps, const std::uint8_t* x,
                               std::uint8_t* y);
 
 }  // namespace tl::kernels
@@ -49,9 +49,9 @@ inline void resample_horizontal(Index rows, Index row_bytes, const ResampleTaps&
   TL_KERNELS_DISPATCH(resample_horizontal, rows, row_bytes, taps, x, y);
 }
 
-inline void resample_vertical(Index row_bytes, const ResampleTaps& taps, const std::uint8_t* x,
+inline void resample_vertical(Index bytes, Index row_bytes, const ResampleTaps& taps, const std::uint8_t* x,
                               std::uint8_t* y) {
-  TL_KERNELS_DISPATCH(resample_vertical, row_bytes, taps, x, y);
+  TL_KERNELS_DISPATCH(resample_vertical, bytes, row_bytes, taps, x, y);
 }
 
 }  // namespace tl::kernels

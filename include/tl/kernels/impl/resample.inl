@@ -44,16 +44,15 @@ inline void resample_horizontal(Index rows, Index row_bytes, const ResampleTaps&
       for (Index k = 0; k < count; k += 4, from += 12, w += 2) {
         const __m256i pixels = _mm256_shuffle_epi8(
             _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))), gather);
-        const __m256i weights =
-            _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
-        low = _mm256_add_epi32(
-            low, _mm256_madd_epi16(pixels, _mm256_permutevar8x32_epi32(weights, spread_low)));
-        high = _mm256_add_epi32(
-            high, _mm256_madd_epi16(pixels, _mm256_permutevar8x32_epi32(weights, spread_high)));
+        const __m256i weights = _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+        low = _mm256_add_epi32(low,
+                               _mm256_madd_epi16(pixels, _mm256_permutevar8x32_epi32(weights, spread_low)));
+        high = _mm256_add_epi32(high,
+                                _mm256_madd_epi16(pixels, _mm256_permutevar8x32_epi32(weights, spread_high)));
       }
       const __m256i both = _mm256_add_epi32(_mm256_slli_epi32(high, 11), low);
-      const __m128i sum = _mm_add_epi32(
-          _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1)), half);
+      const __m128i sum =
+          _mm_add_epi32(_mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1)), half);
       const __m128i words = _mm_srai_epi32(sum, resample_bits);
       const __m128i shorts = _mm_packs_epi32(words, words);
       const std::int32_t pixel = _mm_cvtsi128_si32(_mm_packus_epi16(shorts, shorts));
@@ -62,15 +61,16 @@ inline void resample_horizontal(Index rows, Index row_bytes, const ResampleTaps&
   }
 }
 
-inline void resample_vertical(Index row_bytes, const ResampleTaps& taps, const std::uint8_t* x, std::uint8_t* y) {
+inline void resample_vertical(Index bytes, Index row_bytes, const ResampleTaps& taps, const std::uint8_t* x,
+                              std::uint8_t* y) {
   const Index pairs = taps.stride / 2;
   auto* packed = scratch<TapPair, 0>(static_cast<std::size_t>(pairs));
-  for (Index i = 0; i < taps.size(); ++i, y += row_bytes) {
+  for (Index i = 0; i < taps.size(); ++i, y += bytes) {
     const std::int32_t* w = taps.weights.data() + i * taps.stride;
     const Index count = taps.count[static_cast<std::size_t>(i)];
     for (Index k = 0; k < count; k += 2) packed[k / 2] = tap_pair(w[k], w[k + 1]);
     const std::uint8_t* top = x + taps.first[static_cast<std::size_t>(i)] * row_bytes;
-    for (Index at = 0; at < row_bytes; at += 16) {
+    for (Index at = 0; at < bytes; at += 16) {
       __m256i low0 = _mm256_setzero_si256(), low1 = low0, high0 = low0, high1 = low0;
       const std::uint8_t* from = top + at;
       for (Index k = 0; k < count; k += 2, from += 2 * row_bytes) {
@@ -89,9 +89,9 @@ inline void resample_vertical(Index row_bytes, const ResampleTaps& taps, const s
       // Packing works within halves of 128 bits: bring the bytes back into order.
       const __m256i shorts = _mm256_permute4x64_epi64(
           _mm256_packs_epi32(rounded(low0, high0), rounded(low1, high1)), 0b11011000);
-      const __m128i bytes =
+      const __m128i packed_bytes =
           _mm_packus_epi16(_mm256_castsi256_si128(shorts), _mm256_extracti128_si256(shorts, 1));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(y + at), bytes);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(y + at), packed_bytes);
     }
   }
 }
@@ -122,16 +122,17 @@ inline void resample_horizontal(Index rows, Index row_bytes, const ResampleTaps&
   }
 }
 
-inline void resample_vertical(Index row_bytes, const ResampleTaps& taps, const std::uint8_t* x, std::uint8_t* y) {
-  std::int32_t* sums = scratch<std::int32_t, 0>(static_cast<std::size_t>(row_bytes));
-  for (Index i = 0; i < taps.size(); ++i, y += row_bytes) {
+inline void resample_vertical(Index bytes, Index row_bytes, const ResampleTaps& taps, const std::uint8_t* x,
+                              std::uint8_t* y) {
+  std::int32_t* sums = scratch<std::int32_t, 0>(static_cast<std::size_t>(bytes));
+  for (Index i = 0; i < taps.size(); ++i, y += bytes) {
     const std::int32_t* w = taps.weights.data() + i * taps.stride;
     const std::uint8_t* from = x + taps.first[static_cast<std::size_t>(i)] * row_bytes;
-    std::fill_n(sums, row_bytes, 1 << (resample_bits - 1));
+    std::fill_n(sums, bytes, 1 << (resample_bits - 1));
     for (Index k = 0; k < taps.count[static_cast<std::size_t>(i)]; ++k, from += row_bytes) {
-      for (Index at = 0; at < row_bytes; ++at) sums[at] += w[k] * from[at];
+      for (Index at = 0; at < bytes; ++at) sums[at] += w[k] * from[at];
     }
-    for (Index at = 0; at < row_bytes; ++at) y[at] = resampled(sums[at]);
+    for (Index at = 0; at < bytes; ++at) y[at] = resampled(sums[at]);
   }
 }
 
