@@ -6,8 +6,20 @@
 // sums are direct, vectorised over channels: 9 or 25 products an output are too few for anything else to pay.
 #pragma once
 
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <limits>
+
+#include <tl/core/memory.hpp>
+#include <tl/core/parallel.hpp>
 #include <tl/core/shape.hpp>
 #include <tl/kernels/conv_shape.hpp>
+#include <tl/kernels/elementwise.hpp>
+#include <tl/kernels/impl/strided.hpp>
+#include <tl/kernels/isa.hpp>
+#include <tl/kernels/reduce.hpp>
+#include <tl/kernels/transpose.hpp>
 
 namespace tl::kernels {
 
@@ -25,3 +37,5 @@ template <class T>
 void depthwise_backward_weight(const ConvShape& shape, const T* x, const T* dy, T* dw_oihw);
 
 }  // namespace tl::kernels
+
+#include <tl/kernels/impl/depthwise.hpp>

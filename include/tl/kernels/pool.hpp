@@ -14,6 +14,7 @@
 #include <tl/core/memory.hpp>
 #include <tl/core/parallel.hpp>
 #include <tl/core/shape.hpp>
+#include <tl/kernels/impl/strided.hpp>
 #include <tl/kernels/isa.hpp>
 #include <tl/kernels/reduce.hpp>
 

@@ -46,8 +46,6 @@ PoolRows<T> pool_rows() {
   TL_KERNELS_DISPATCH(pool_rows<T>);
 }
 
-constexpr Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
-
 /// An axis without its cover lists, in scratch memory; `most` is the greatest count.
 template <int slot>
 PoolAxis new_axis(Index inputs, Index outputs, Index most, Index step) {

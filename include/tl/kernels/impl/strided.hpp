@@ -1,4 +1,4 @@
-// Walking over strided arrays: neighbouring dimensions are joined where every operand allows it, and the rest
+// Loops over strided arrays: neighbouring dimensions are joined where every operand allows it, and the rest
 // is visited as rows of the innermost dimension, in dense order.
 #pragma once
 
@@ -10,6 +10,8 @@
 #include <tl/core/shape.hpp>
 
 namespace tl::kernels::internal {
+
+constexpr Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
 
 /// `operands` arrays over the same extents, outermost first. At least one dimension; offsets are in elements.
 template <int operands>
