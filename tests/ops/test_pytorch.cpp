@@ -1,22 +1,17 @@
 // Every operation against PyTorch: results and gradients of tests/fixtures/ops.json, in double and in float,
 // for plain and channels-last images. The schema stands in tests/fixtures/make_ops.py.
 #include <cmath>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <numbers>
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include <tl/autograd/functions.hpp>
-#include "support/files.hpp"
-#include "support/tensors.hpp"
+#include "support/fixtures.hpp"
 
 using namespace tl;
 using namespace tl::test;
-using Json = nlohmann::json;
 
 namespace {
 
@@ -147,35 +142,6 @@ const std::map<std::string, std::function<Var<T>(const Arguments<T>&)>>& functio
   return table;
 }
 
-Shape shape_of(const Json& extents) {
-  const std::vector<Index> list = indices(extents);
-  return Shape(std::span<const Index>(list));
-}
-
-/// Compares a tensor with a sampled one: each sample, the sum and the root of the sum of squares, all
-/// relative to the largest value (the sum to what rounding of every element may make of it).
-template <class T>
-void check_sampled(const Tensor<T>& tensor, const Json& want, double tolerance, double floor = 1e-30) {
-  INFO(want["role"].get<std::string>());
-  REQUIRE(tensor.defined());
-  REQUIRE(tensor.shape() == shape_of(want["shape"]));
-  const std::vector<T> got = values_of(tensor);
-  const double largest = std::max(largest_value(tensor), floor);
-  double worst = 0, sum = 0, squares = 0;
-  for (std::size_t i = 0; i < want["index"].size(); ++i) {
-    const auto value = static_cast<double>(got[want["index"][i].get<std::size_t>()]);
-    worst = std::max(worst, std::abs(value - want["values"][i].get<double>()));
-  }
-  for (T v : got) {
-    sum += static_cast<double>(v);
-    squares += static_cast<double>(v) * static_cast<double>(v);
-  }
-  const double l2 = want["l2"], count = static_cast<double>(got.size());
-  CHECK(worst <= tolerance * largest);
-  CHECK(std::abs(std::sqrt(squares) - l2) <= tolerance * largest * std::sqrt(count));
-  CHECK(std::abs(sum - want["sum"].get<double>()) <= tolerance * largest * count);
-}
-
 template <class T>
 void check_case(const Json& c, Layout layout, double tolerance) {
   const std::string id = c["id"], op = c["op"];
@@ -204,7 +170,7 @@ void check_case(const Json& c, Layout layout, double tolerance) {
   }
   y.backward(hash_tensor<T>(id + "/r", y.shape()));
   for (const Json& gradient : c["grads"]) {
-    INFO("gradient");
+    INFO("gradient of " << gradient["role"].get<std::string>());
     // PyTorch's own gradient of hardsigmoid multiplies by 1/6 rounded to float, in double too. That of a
     // saturated softmax, y (dy - sum y dy), is nothing but the rounding of a difference of values around 1.
     const double known = op == "hardsigmoid" ? 4e-8 : 0, floor = id == "softmax/large" ? 1 : 1e-30;
@@ -214,8 +180,7 @@ void check_case(const Json& c, Layout layout, double tolerance) {
 
 template <class T>
 void check_all(double tolerance) {
-  std::ifstream file(source_path("tests/fixtures/ops.json"));
-  const Json fixture = Json::parse(file);
+  const Json fixture = read_fixture("ops.json");
   REQUIRE(fixture["cases"].size() > 300);
   for (const Json& c : fixture["cases"]) {
     const bool images = std::any_of(c["inputs"].begin(), c["inputs"].end(),
