@@ -105,7 +105,7 @@ TEMPLATE_TEST_CASE("average pooling with and without padding in the count, and i
   });
 }
 
-TEMPLATE_TEST_CASE("adaptive and global average pooling, and their gradients", "[pool]", float, double) {
+TEMPLATE_TEST_CASE("adaptive and global pooling, and their gradients", "[pool]", float, double) {
   using T = TestType;
   using W = Wide<T>;
   const Index cases[][6] = {{2, 7, 7, 33, 1, 1},   {1, 112, 112, 3, 1, 1}, {2, 10, 7, 5, 3, 4},
@@ -125,6 +125,18 @@ TEMPLATE_TEST_CASE("adaptive and global average pooling, and their gradients", "
       adaptive_average_pool_backward(s, dy.data(), dx.data());
       reference::adaptive_average_pool_backward(s, converted<W>(dy).data(), want_dx.data());
       CHECK(worst_error(dx, want_dx, 2) <= 4);
+
+      std::vector<T> want_y(dy.size());
+      std::vector<std::int32_t> argmax(dy.size()), want_argmax(dy.size());
+      adaptive_max_pool_forward(s, x.data(), y.data(), argmax.data());
+      reference::adaptive_max_pool_forward(s, x.data(), want_y.data(), want_argmax.data());
+      CHECK(y == want_y);
+      CHECK(argmax == want_argmax);
+      adaptive_max_pool_forward(s, x.data(), y.data(), static_cast<std::int32_t*>(nullptr));
+      CHECK(y == want_y);
+      adaptive_max_pool_backward(s, dy.data(), argmax.data(), dx.data());
+      reference::max_pool_backward(s, converted<W>(dy).data(), argmax.data(), want_dx.data());
+      CHECK(worst_error(dx, want_dx, 4) <= 4);
     }
   });
 }

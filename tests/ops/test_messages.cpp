@@ -145,7 +145,7 @@ TEST_CASE("convolution and pooling refuse what does not fit") {
       {[] {
          return global_max_pool2d(of({2, 3}));
        },
-       "[global_max_pool2d] expected x(N,C,H,W), got (2,3)"},
+       "[global_max_pool2d] expected x(N,C,H,W) and an output of at least 1 x 1, got (2,3) and 1 x 1"},
   });
 }
 

@@ -65,6 +65,14 @@ void adaptive_average_pool_forward(const PoolShape& shape, const T* x, T* y);
 template <class T>
 void adaptive_average_pool_backward(const PoolShape& shape, const T* dy, T* dx);
 
+/// Greatest value of each of the same regions; argmax as in max_pool_forward.
+template <class T>
+void adaptive_max_pool_forward(const PoolShape& shape, const T* x, T* y, std::int32_t* argmax);
+
+/// The gradient; dx is overwritten.
+template <class T>
+void adaptive_max_pool_backward(const PoolShape& shape, const T* dy, const std::int32_t* argmax, T* dx);
+
 }  // namespace tl::kernels
 
 #include <tl/kernels/impl/pool.hpp>

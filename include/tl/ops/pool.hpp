@@ -99,22 +99,28 @@ struct AveragePool2d {
   }
 };
 
+inline Shape adaptive_shape(std::string_view name, const Shape& x, Size2 output) {
+  TL_CHECK(x.rank() == 4 && output.h >= 1 && output.w >= 1 && x[2] >= 1 && x[3] >= 1, "[", name,
+           "] expected x(N,C,H,W) and an output of at least 1 x 1, got ", x, " and ", output.h, " x ",
+           output.w);
+  return {x[0], x[1], output.h, output.w};
+}
+inline kernels::PoolShape adaptive_kernel_shape(const Shape& x, Size2 output) {
+  return {.n = x[0], .h = x[2], .w = x[3], .c = x[1], .oh = output.h, .ow = output.w};
+}
+
 /// Mean of each of OH x OW regions that cover the image; 1 x 1 is global average pooling.
 struct AdaptiveAveragePool2d {
   static constexpr std::string_view name = "adaptive_average_pool2d";
   Size2 output{};
 
-  Shape infer(const Shape& x) const {
-    TL_CHECK(x.rank() == 4 && output.h >= 1 && output.w >= 1 && x[2] >= 1 && x[3] >= 1,
-             "[adaptive_average_pool2d] expected x(N,C,H,W) and an output of at least 1 x 1, got ", x,
-             " and ", output.h, " x ", output.w);
-    return {x[0], x[1], output.h, output.w};
-  }
+  Shape infer(const Shape& x) const { return adaptive_shape(name, x, output); }
   template <class T>
   Tensor<T> forward(const Tensor<T>& x) const {
     const Tensor<T> image = x.to(Layout::channels_last);
     Tensor<T> y = Tensor<T>::empty(infer(x.shape()), Layout::channels_last);
-    kernels::adaptive_average_pool_forward(kernel_shape(x.shape()), image.data(), y.mutable_data());
+    kernels::adaptive_average_pool_forward(adaptive_kernel_shape(x.shape(), output), image.data(),
+                                           y.mutable_data());
     return y;
   }
   static constexpr Reads reads(int) { return {}; }
@@ -122,13 +128,9 @@ struct AdaptiveAveragePool2d {
   void backward(const Saved<T>& s, const Tensor<T>& dy, GradSink<T>& d) const {
     const Tensor<T> gradient = dy.to(Layout::channels_last);
     Tensor<T> dx = Tensor<T>::empty(s.input_shape(0), Layout::channels_last);
-    kernels::adaptive_average_pool_backward(kernel_shape(dx.shape()), gradient.data(), dx.mutable_data());
+    kernels::adaptive_average_pool_backward(adaptive_kernel_shape(dx.shape(), output), gradient.data(),
+                                            dx.mutable_data());
     d.add(0, dx);
-  }
-
- private:
-  kernels::PoolShape kernel_shape(const Shape& x) const {
-    return {.n = x[0], .h = x[2], .w = x[3], .c = x[1], .oh = output.h, .ow = output.w};
   }
 };
 
@@ -137,43 +139,15 @@ struct AdaptiveMaxPool2d {
   static constexpr std::string_view name = "adaptive_max_pool2d";
   Size2 output{};
 
-  Shape infer(const Shape& x) const {
-    TL_CHECK(x.rank() == 4 && output.h >= 1 && output.w >= 1 && x[2] >= 1 && x[3] >= 1,
-             "[adaptive_max_pool2d] expected x(N,C,H,W) and an output of at least 1 x 1, got ", x, " and ",
-             output.h, " x ", output.w);
-    return {x[0], x[1], output.h, output.w};
-  }
+  Shape infer(const Shape& x) const { return adaptive_shape(name, x, output); }
   template <class T>
   Tensor<T> forward(Context<T>& context, const Tensor<T>& x) const {
     const Tensor<T> image = x.to(Layout::channels_last);
     Tensor<T> y = Tensor<T>::empty(infer(x.shape()), Layout::channels_last);
     Tensor<std::int32_t> argmax;
     if (context.recording()) argmax = Tensor<std::int32_t>::empty(y.shape(), Layout::channels_last);
-    const Index h = x.shape(2), w = x.shape(3), channels = x.shape(1);
-    T* values = y.mutable_data();
-    std::int32_t* places = argmax.mutable_data();
-    for (Index n = 0; n < x.shape(0); ++n) {
-      for (Index i = 0; i < output.h; ++i) {
-        for (Index j = 0; j < output.w; ++j) {
-          // One region is a window of its own extent that starts at -padding.
-          const Index top = i * h / output.h, bottom = ((i + 1) * h + output.h - 1) / output.h;
-          const Index left = j * w / output.w, right = ((j + 1) * w + output.w - 1) / output.w;
-          const kernels::PoolShape region{.n = 1,
-                                          .h = h,
-                                          .w = w,
-                                          .c = channels,
-                                          .oh = 1,
-                                          .ow = 1,
-                                          .kh = bottom - top,
-                                          .kw = right - left,
-                                          .pad_top = -top,
-                                          .pad_left = -left};
-          const Index at = ((n * output.h + i) * output.w + j) * channels;
-          kernels::max_pool_forward(region, image.data() + n * h * w * channels, values + at,
-                                    places == nullptr ? nullptr : places + at);
-        }
-      }
-    }
+    kernels::adaptive_max_pool_forward(adaptive_kernel_shape(x.shape(), output), image.data(),
+                                       y.mutable_data(), argmax.mutable_data());
     context.keep_indices(argmax);
     return y;
   }
@@ -182,13 +156,8 @@ struct AdaptiveMaxPool2d {
   void backward(const Saved<T>& s, const Tensor<T>& dy, GradSink<T>& d) const {
     const Tensor<T> gradient = dy.to(Layout::channels_last);
     Tensor<T> dx = Tensor<T>::empty(s.input_shape(0), Layout::channels_last);
-    const kernels::PoolShape shape{.n = dx.shape(0),
-                                   .h = dx.shape(2),
-                                   .w = dx.shape(3),
-                                   .c = dx.shape(1),
-                                   .oh = output.h,
-                                   .ow = output.w};
-    kernels::max_pool_backward(shape, gradient.data(), s.kept_indices().data(), dx.mutable_data());
+    kernels::adaptive_max_pool_backward(adaptive_kernel_shape(dx.shape(), output), gradient.data(),
+                                        s.kept_indices().data(), dx.mutable_data());
     d.add(0, dx);
   }
 };
@@ -197,21 +166,16 @@ struct AdaptiveMaxPool2d {
 struct GlobalMaxPool2d {
   static constexpr std::string_view name = "global_max_pool2d";
 
-  Shape infer(const Shape& x) const { return over(x).infer(x); }
+  Shape infer(const Shape& x) const { return adaptive_shape(name, x, {}); }
   template <class T>
   Tensor<T> forward(Context<T>& context, const Tensor<T>& x) const {
-    return over(x.shape()).forward(context, x);
+    infer(x.shape());
+    return AdaptiveMaxPool2d{}.forward(context, x);
   }
   static constexpr Reads reads(int) { return {.context = true}; }
   template <class T>
   void backward(const Saved<T>& s, const Tensor<T>& dy, GradSink<T>& d) const {
-    over(s.input_shape(0)).backward(s, dy, d);
-  }
-
- private:
-  static MaxPool2d over(const Shape& x) {
-    TL_CHECK(x.rank() == 4, "[global_max_pool2d] expected x(N,C,H,W), got ", x);
-    return {.window = {.kernel = {x[2], x[3]}}};
+    AdaptiveMaxPool2d{}.backward(s, dy, d);
   }
 };
 

@@ -152,15 +152,13 @@ void average_backward(const PoolShape& s, const PoolAxes& axes, const T* dy, T* 
   });
 }
 
-}  // namespace internal
-
 template <class T>
-void max_pool_forward(const PoolShape& shape, const T* x, T* y, std::int32_t* argmax) {
-  const PoolShape& s = shape;
-  const internal::PoolAxes axes = internal::window_axes(s, {});
-  const auto rows = internal::pool_rows<T>();
+void max_forward(const PoolShape& s, const PoolAxes& axes, const T* x, T* y, std::int32_t* argmax) {
+  if (s.oh * s.ow == 0) return;
+  const auto rows = pool_rows<T>();
   const auto row_kernel = argmax == nullptr ? rows.max : rows.max_with_positions;
-  internal::each_image_row(s.n, s.oh, s.ow * s.c * s.kh * s.kw, [&](Index image, Index row) {
+  const Index window = axes.rows.count[s.oh / 2] * axes.columns.count[s.ow / 2];
+  each_image_row(s.n, s.oh, s.ow * s.c * window, [&](Index image, Index row) {
     const Index to = (image * s.oh + row) * s.ow * s.c;
     row_kernel(axes.rows, axes.columns, s.c, row, x + image * s.h * s.w * s.c, y + to,
                argmax == nullptr ? nullptr : argmax + to);
@@ -168,15 +166,25 @@ void max_pool_forward(const PoolShape& shape, const T* x, T* y, std::int32_t* ar
 }
 
 template <class T>
-void max_pool_backward(const PoolShape& shape, const T* dy, const std::int32_t* argmax, T* dx) {
-  const PoolShape& s = shape;
-  const internal::PoolAxes axes = internal::window_axes(s, {});
-  const auto backward = internal::pool_rows<T>().max_backward;
-  internal::each_image_row(s.n, s.h, 2 * s.w * s.c, [&](Index image, Index row) {
+void max_backward(const PoolShape& s, const PoolAxes& axes, const T* dy, const std::int32_t* argmax, T* dx) {
+  const auto backward = pool_rows<T>().max_backward;
+  each_image_row(s.n, s.h, 2 * s.w * s.c, [&](Index image, Index row) {
     const Index from = image * s.oh * s.ow * s.c;
     backward(axes.rows, axes.columns, s.c, row, dy + from, argmax + from,
              dx + (image * s.h + row) * s.w * s.c);
   });
+}
+
+}  // namespace internal
+
+template <class T>
+void max_pool_forward(const PoolShape& shape, const T* x, T* y, std::int32_t* argmax) {
+  internal::max_forward(shape, internal::window_axes(shape, {}), x, y, argmax);
+}
+
+template <class T>
+void max_pool_backward(const PoolShape& shape, const T* dy, const std::int32_t* argmax, T* dx) {
+  internal::max_backward(shape, internal::window_axes(shape, {}), dy, argmax, dx);
 }
 
 template <class T>
@@ -209,12 +217,24 @@ void adaptive_average_pool_backward(const PoolShape& shape, const T* dy, T* dx) 
   internal::average_backward(shape, internal::adaptive_axes(shape), dy, dx);
 }
 
+template <class T>
+void adaptive_max_pool_forward(const PoolShape& shape, const T* x, T* y, std::int32_t* argmax) {
+  internal::max_forward(shape, internal::adaptive_axes(shape), x, y, argmax);
+}
+
+template <class T>
+void adaptive_max_pool_backward(const PoolShape& shape, const T* dy, const std::int32_t* argmax, T* dx) {
+  internal::max_backward(shape, internal::adaptive_axes(shape), dy, argmax, dx);
+}
+
 TL_KERNELS_INSTANTIATE(max_pool_forward)
 TL_KERNELS_INSTANTIATE(max_pool_backward)
 TL_KERNELS_INSTANTIATE(average_pool_forward)
 TL_KERNELS_INSTANTIATE(average_pool_backward)
 TL_KERNELS_INSTANTIATE(adaptive_average_pool_forward)
 TL_KERNELS_INSTANTIATE(adaptive_average_pool_backward)
+TL_KERNELS_INSTANTIATE(adaptive_max_pool_forward)
+TL_KERNELS_INSTANTIATE(adaptive_max_pool_backward)
 
 }  // namespace tl::kernels
 #endif  // TL_KERNELS_DEFINE

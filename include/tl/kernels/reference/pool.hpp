@@ -115,4 +115,17 @@ void adaptive_average_pool_backward(const PoolShape& s, const T* dy, T* dx) {
   });
 }
 
+template <class T>
+void adaptive_max_pool_forward(const PoolShape& s, const T* x, T* y, std::int32_t* argmax) {
+  each_output(s, [&](Index output, Index n, Index oi, Index oj, Index c) {
+    argmax[output] = -1;
+    each_adaptive_pixel<T>(s, n, oi, oj, c, [&](Index at, T) {
+      if (argmax[output] < 0 || x[at] > y[output] || std::isnan(x[at])) {
+        y[output] = x[at];
+        argmax[output] = static_cast<std::int32_t>(at / s.c - n * s.h * s.w);
+      }
+    });
+  });
+}
+
 }  // namespace tl::kernels::reference
