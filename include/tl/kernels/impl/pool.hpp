@@ -10,6 +10,8 @@
 
 namespace tl::kernels::internal {
 
+inline constexpr int pool_slot = 44;  // of scratch memory, and the next two
+
 /// Output o sees the inputs first[o] + k * step, k in [0, count[o]); input i is seen by the outputs
 /// cover[cover_begin[i]] to cover[cover_begin[i+1] - 1]. An average multiplies by the factors of both axes.
 struct PoolAxis {
@@ -38,8 +40,6 @@ struct PoolRows {
 
 namespace tl::kernels {
 namespace internal {
-
-inline constexpr int pool_slot = 44;  // of scratch memory, and the next
 
 template <class T>
 PoolRows<T> pool_rows() {

@@ -67,6 +67,28 @@ void max_pool_row(const internal::PoolAxis& rows, const internal::PoolAxis& colu
   }
 }
 
+/// The outputs that see one pixel, a few at a time: body(count, outputs, first) with `first` false from the
+/// second time on. A pixel that no output sees gets one empty call.
+template <class Body>
+TL_INLINE void each_cover(const internal::PoolAxis& rows, const internal::PoolAxis& columns, Index row,
+                          Index column, const Body& body) {
+  constexpr int most = 16;
+  Index outputs[most];
+  int count = 0;
+  bool first = true;
+  for (Index i = rows.cover_begin[row]; i < rows.cover_begin[row + 1]; ++i) {
+    for (Index k = columns.cover_begin[column]; k < columns.cover_begin[column + 1]; ++k) {
+      if (count == most) {
+        body(count, outputs, first);
+        first = false;
+        count = 0;
+      }
+      outputs[count++] = rows.cover[i] * columns.outputs + columns.cover[k];
+    }
+  }
+  body(count, outputs, first);
+}
+
 /// dx of one input row: what flows back from every output whose maximum lies there.
 template <class T>
 void max_pool_backward_row(const internal::PoolAxis& rows, const internal::PoolAxis& columns, Index channels,
@@ -74,18 +96,18 @@ void max_pool_backward_row(const internal::PoolAxis& rows, const internal::PoolA
   using V = Vec<T>;
   for (Index column = 0; column < columns.inputs; ++column, dx += channels) {
     const auto here = Bits<T>::set1(static_cast<typename Bits<T>::Lane>(row * columns.inputs + column)).v;
-    each_vector<T>(
-        channels, [&](Index c, Index some) __attribute__((always_inline)) {
-          V total = V::zero();
-          for (Index i = rows.cover_begin[row]; i < rows.cover_begin[row + 1]; ++i) {
-            for (Index k = columns.cover_begin[column]; k < columns.cover_begin[column + 1]; ++k) {
-              const Index from = (rows.cover[i] * columns.outputs + columns.cover[k]) * channels + c;
+    each_cover(rows, columns, row, column, [&](int count, const Index* outputs, bool first) {
+      each_vector<T>(
+          channels, [&](Index c, Index some) __attribute__((always_inline)) {
+            V total = first ? V::zero() : load_some(dx + c, some);
+            for (int k = 0; k < count; ++k) {
+              const Index from = outputs[k] * channels + c;
               const Mask<T> taken{load_positions<T>(argmax + from, some).v == here};
               total += select(taken, load_some(dy + from, some), V::zero());
             }
-          }
-          store_some(total, dx + c, some);
-        });
+            store_some(total, dx + c, some);
+          });
+    });
   }
 }
 
@@ -112,25 +134,40 @@ void average_pool_row(const internal::PoolAxis& rows, const internal::PoolAxis& 
   }
 }
 
+/// dx of one input row: first over the rows of outputs that see it, then along the row.
 template <class T>
 void average_pool_backward_row(const internal::PoolAxis& rows, const internal::PoolAxis& columns,
                                Index channels, Index row, const T* dy, T* dx) {
   using V = Vec<T>;
+  const Index width = columns.outputs * channels, first = rows.cover_begin[row];
+  const Index seen = rows.cover_begin[row + 1] - first;
+  const T* gathered = dy + (seen == 1 ? rows.cover[first] * width : 0);
+  const double row_factor = seen == 1 ? rows.factor[rows.cover[first]] : 1;
+  if (seen != 1) {
+    T* total = scratch<T, internal::pool_slot + 2>(static_cast<std::size_t>(width));
+    std::fill(total, total + width, T(0));
+    for (Index i = first; i < first + seen; ++i) {
+      const V factor = V::set1(static_cast<T>(rows.factor[rows.cover[i]]));
+      const T* from = dy + rows.cover[i] * width;
+      each_vector<T>(
+          width, [&](Index c, Index some) __attribute__((always_inline)) {
+            store_some(fma(load_some(from + c, some), factor, load_some(total + c, some)), total + c, some);
+          });
+    }
+    gathered = total;
+  }
   for (Index column = 0; column < columns.inputs; ++column, dx += channels) {
-    each_vector<T>(
-        channels, [&](Index c, Index some) __attribute__((always_inline)) {
-          V total = V::zero();
-          for (Index i = rows.cover_begin[row]; i < rows.cover_begin[row + 1]; ++i) {
-            const Index output_row = rows.cover[i];
-            for (Index k = columns.cover_begin[column]; k < columns.cover_begin[column + 1]; ++k) {
-              const Index output_column = columns.cover[k];
-              const T factor = static_cast<T>(rows.factor[output_row] * columns.factor[output_column]);
-              const Index from = (output_row * columns.outputs + output_column) * channels + c;
-              total = fma(load_some(dy + from, some), V::set1(factor), total);
-            }
-          }
-          store_some(total, dx + c, some);
-        });
+    const Index begin = columns.cover_begin[column], end = columns.cover_begin[column + 1];
+    for (Index k = begin; k < end; ++k) {
+      const V factor = V::set1(static_cast<T>(row_factor * columns.factor[columns.cover[k]]));
+      const T* from = gathered + columns.cover[k] * channels;
+      each_vector<T>(
+          channels, [&](Index c, Index some) __attribute__((always_inline)) {
+            const V part = load_some(from + c, some) * factor;
+            store_some(k == begin ? part : load_some(dx + c, some) + part, dx + c, some);
+          });
+    }
+    if (begin == end) std::fill(dx, dx + channels, T(0));
   }
 }
 

@@ -75,39 +75,63 @@ T reduce_run(Index n, const T* a, const T* b) {
   return R::fold(R::join(R::join(partial[0], partial[1]), R::join(partial[2], partial[3])));
 }
 
-/// y[c] = the join over rows, eight of them at a time: as many streams as the processor prefetches well.
-template <class R, class T>
-void reduce_column_block(Index rows, Index columns, const T* a, const T* b, Index stride, T* y) {
+/// Joins rows of `vectors` vectors, `together` rows at a time, to y (first: or overwrites it).
+template <class R, int vectors, int together, class T>
+TL_INLINE void reduce_column_group(Index rows, const T* a, const T* b, Index stride, T* y, bool first) {
   using V = Vec<T>;
-  constexpr Index width = V::width, together = 8;
-  const auto eight = [&](Index r, Index c, auto... tail) __attribute__((always_inline)) {
-    V partial[together];
-    TL_UNROLL for (Index k = 0; k < together; ++k) partial[k] =
-        mapped<R>(a, b, (r + k) * stride + c, tail...);
-    TL_UNROLL for (Index step = 1; step < together; step *= 2) {
-      TL_UNROLL for (Index k = 0; k < together; k += 2 * step) partial[k] =
-          R::join(partial[k], partial[k + step]);
-    }
-    return partial[0];
-  };
-  const auto add_to = [&](Index c, Index n, bool first, V v) __attribute__((always_inline)) {
-    if (n == width) {
-      (first ? v : R::join(V::load(y + c), v)).store(y + c);
-    } else {
-      (first ? v : R::join(V::load(y + c, n), v)).store(y + c, n);
-    }
-  };
-  if (rows == 0) std::fill(y, y + columns, R::identity);
+  V partial[together][vectors];
+  TL_UNROLL for (int k = 0; k < together; ++k) {
+    TL_UNROLL for (int v = 0; v < vectors; ++v) partial[k][v] = V::set1(R::identity);
+  }
   Index r = 0;
   for (; r + together <= rows; r += together) {
-    Index c = 0;
-    for (; c + width <= columns; c += width) add_to(c, width, r == 0, eight(r, c));
-    if (c < columns) add_to(c, columns - c, r == 0, eight(r, c, columns - c));
+    TL_UNROLL for (int k = 0; k < together; ++k) {
+      TL_UNROLL for (int v = 0; v < vectors; ++v) {
+        partial[k][v] = R::join(partial[k][v], mapped<R>(a, b, (r + k) * stride + v * V::width));
+      }
+    }
   }
   for (; r < rows; ++r) {
+    TL_UNROLL for (int v = 0; v < vectors; ++v) {
+      partial[0][v] = R::join(partial[0][v], mapped<R>(a, b, r * stride + v * V::width));
+    }
+  }
+  TL_UNROLL for (int v = 0; v < vectors; ++v) {
+    TL_UNROLL for (int step = 1; step < together; step *= 2) {
+      TL_UNROLL for (int k = 0; k < together; k += 2 * step) {
+        partial[k][v] = R::join(partial[k][v], partial[k + step][v]);
+      }
+    }
+    T* to = y + v * V::width;
+    (first ? partial[0][v] : R::join(V::load(to), partial[0][v])).store(to);
+  }
+}
+
+/// y[c] = the join over rows. Memory is read in its order, 32 rows at a time, whose results are joined.
+template <class R, class T>
+void reduce_column_block(Index rows, Index columns, const T* a, const T* b, Index stride, T* y) {
+  constexpr Index width = Vec<T>::width, block = 32;
+  if (rows == 0) std::fill(y, y + columns, R::identity);
+  for (Index r = 0; r < rows; r += block) {
+    const Index some = std::min(block, rows - r);
+    const T* from_b = R::binary ? b + r * stride : b;
+    const auto at_b = [&](Index c) { return R::binary ? from_b + c : from_b; };
+    const T* from = a + r * stride;
     Index c = 0;
-    for (; c + width <= columns; c += width) add_to(c, width, r == 0, mapped<R>(a, b, r * stride + c));
-    if (c < columns) add_to(c, columns - c, r == 0, mapped<R>(a, b, r * stride + c, columns - c));
+    for (; c + 8 * width <= columns; c += 8 * width) {
+      reduce_column_group<R, 8, 1>(some, from + c, at_b(c), stride, y + c, r == 0);
+    }
+    for (; c + 4 * width <= columns; c += 4 * width) {
+      reduce_column_group<R, 4, 2>(some, from + c, at_b(c), stride, y + c, r == 0);
+    }
+    for (; c + width <= columns; c += width) {
+      reduce_column_group<R, 1, 4>(some, from + c, at_b(c), stride, y + c, r == 0);
+    }
+    if (c == columns) continue;
+    const Index tail = columns - c;
+    Vec<T> total = Vec<T>::set1(R::identity);
+    for (Index k = 0; k < some; ++k) total = R::join(total, mapped<R>(from, from_b, k * stride + c, tail));
+    (r == 0 ? total : R::join(R::load(y + c, tail), total)).store(y + c, tail);
   }
 }
 

@@ -165,9 +165,7 @@ struct Bits {
   typename Registers<T>::Integer v;
 
   static TL_INLINE Bits set1(Lane x) {
-    typename Registers<T>::Integer v;
-    TL_UNROLL for (unsigned i = 0; i < TL_ISA_BYTES / sizeof(T); ++i) v[i] = x;
-    return {v};
+    return {x - typename Registers<T>::Integer{}};  // one broadcast; setting lane by lane is many moves
   }
   friend TL_INLINE Bits operator+(Bits a, Bits b) { return {a.v + b.v}; }
   friend TL_INLINE Bits operator-(Bits a, Bits b) { return {a.v - b.v}; }
