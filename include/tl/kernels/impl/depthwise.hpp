@@ -49,7 +49,7 @@ template <class T>
 using DepthwiseBlocks = void(const DepthwiseRun<T>& run, Index blocks, T* y, Index y_step);
 template <class T>
 struct DepthwiseKernels {
-  DepthwiseBlocks<T>*inside, *border;
+  DepthwiseBlocks<T>*inside, *border, *single;  // single: one output, its columns like a border's
 };
 template <class T>
 struct DepthwiseWeightKernels {
@@ -65,15 +65,11 @@ struct DepthwiseWeightKernels {
 namespace tl::kernels {
 namespace internal {
 
-inline constexpr int depthwise_slot = 46;  // of scratch memory, and the next four
+inline constexpr int depthwise_slot = 48;  // of scratch memory, and the next four
 
 template <class T>
 DepthwiseKernels<T> depthwise_kernels(int taps, int stride) {
   TL_KERNELS_DISPATCH(depthwise_kernels<T>, taps, stride);
-}
-template <class T>
-DepthwiseBlocks<T>* depthwise_single() {
-  TL_KERNELS_DISPATCH(depthwise_single<T>);
 }
 template <class T>
 DepthwiseWeightKernels<T> depthwise_weight_kernels(int taps, int stride) {
@@ -129,8 +125,7 @@ struct DepthwisePass {
   T* y;
 };
 
-/// Pointers to `count` columns of a row from `column` on; columns outside, or a row outside (null), are
-/// zeros.
+/// Pointers to `count` columns of a row from `column` on; those outside are zeros.
 template <class T>
 void fill_columns(const T* row, Index width, Index channels, Index column, Index count, const T* zeros,
                   const T** columns) {
@@ -140,85 +135,90 @@ void fill_columns(const T* row, Index width, Index channels, Index column, Index
   }
 }
 
-/// The outputs of one phase in one row.
+/// The outputs of a phase of columns in one row of y; run.rows hold the starts of rows of x.
 template <class T>
-void depthwise_columns(const DepthwisePass<T>& pass, const DepthwisePhase& phase, DepthwiseRun<T> run,
-                       DepthwiseRow<T>* rows, const T* const* row_starts, const T* zeros, T* y) {
-  const auto kernels = depthwise_kernels<T>(phase.known_taps(), phase.known_stride());
+void depthwise_row(const DepthwisePass<T>& pass, const DepthwisePhase& phase,
+                   const DepthwiseKernels<T>& kernels, DepthwiseRun<T> run, const T* zeros, T* y) {
   const Index outputs = phase.count < depthwise_outputs ? 1 : depthwise_outputs;
   const Index span = (outputs - 1) * phase.stride + std::max<Index>(0, phase.taps - 1) * phase.dilation + 1;
-  const T** columns =
-      scratch<const T*, depthwise_slot>(static_cast<std::size_t>(std::max<Index>(1, run.row_count) * span));
-  const Index step = phase.step * pass.c;
+  auto* rows = scratch<DepthwiseRow<T>, depthwise_slot + 1>(static_cast<std::size_t>(run.row_count));
+  const T** columns = scratch<const T*, depthwise_slot>(static_cast<std::size_t>(run.row_count * span));
+  const DepthwiseRow<T>* starts = run.rows;
   run.rows = rows;
   run.taps = phase.taps;
   run.stride = phase.stride;
   run.dilation = phase.dilation;
   run.w_step = phase.tap_step * pass.c;
-  const auto inside = [&](Index m) {
-    return outputs > 1 && phase.input(m, 0) >= 0 && phase.input(m, 0) + span <= pass.w;
-  };
   for (Index m = 0; m < phase.count;) {
     m = std::min(m, phase.count - outputs);  // the last block makes some outputs again rather than be shorter
     Index blocks = 0;
-    while (m + (blocks + 1) * outputs <= phase.count && inside(m + blocks * outputs)) ++blocks;
+    for (Index at = m; outputs > 1 && at + outputs <= phase.count; at += outputs, ++blocks) {
+      if (phase.input(at, 0) < 0 || phase.input(at, 0) + span > pass.w) break;
+    }
+    const Index column = phase.input(m, 0);
     for (Index r = 0; r < run.row_count; ++r) {
-      rows[r].x = row_starts[r] + phase.input(m, 0) * pass.c;
-      if (blocks > 0) continue;
-      rows[r].columns = columns + r * span;
-      fill_columns(row_starts[r], pass.w, pass.c, phase.input(m, 0), span, zeros, columns + r * span);
+      rows[r] = {starts[r].x + column * pass.c, starts[r].w + phase.tap_first * pass.c, columns + r * span};
+      if (blocks == 0) fill_columns(starts[r].x, pass.w, pass.c, column, span, zeros, columns + r * span);
     }
     T* to = y + (phase.first + m * phase.step) * pass.c;
     if (blocks > 0) {
-      kernels.inside(run, blocks, to, step);
+      kernels.inside(run, blocks, to, phase.step * pass.c);
     } else {
-      (outputs > 1 ? kernels.border : depthwise_single<T>())(run, 1, to, step);
+      (outputs > 1 ? kernels.border : kernels.single)(run, 1, to, phase.step * pass.c);
     }
     m += std::max<Index>(1, blocks) * outputs;
   }
 }
 
+/// A task makes some channels of a few rows of y, which share most of the rows of x they see.
 template <class T>
 void depthwise_pass(const DepthwisePass<T>& pass) {
   if (pass.n * pass.oh * pass.ow * pass.c == 0) return;
+  constexpr Index group = 8;
   T* zeros = scratch<T, depthwise_slot>(static_cast<std::size_t>(pass.c));
   std::fill(zeros, zeros + pass.c, T(0));
-  const Index across = ceil_div(pass.c, depthwise_channels);
+  auto* kernels = scratch<DepthwiseKernels<T>, depthwise_slot>(static_cast<std::size_t>(pass.column_phases));
+  for (Index p = 0; p < pass.column_phases; ++p) {
+    kernels[p] = depthwise_kernels<T>(pass.columns[p].known_taps(), pass.columns[p].known_stride());
+  }
   Index most_taps = 1, taps = 0;
   for (Index p = 0; p < pass.row_phases; ++p) {
     most_taps = std::max(most_taps, pass.rows[p].taps);
     taps += pass.rows[p].taps;
   }
-  const Index row_work =
-      pass.ow * std::min(pass.c, depthwise_channels) * (1 + taps * pass.kw / pass.row_phases);
-  const Index grain = std::max<Index>(1, 4 * cheap_grain / row_work);
-  parallel_for(pass.n * across * pass.oh, grain, [&](Index begin, Index end) {
-    auto* rows = scratch<DepthwiseRow<T>, depthwise_slot>(static_cast<std::size_t>(most_taps));
-    auto* row_starts = scratch<const T*, depthwise_slot + 1>(static_cast<std::size_t>(most_taps));
-    for (Index task = begin; task < end; ++task) {
-      const Index i = task % pass.oh, first = task / pass.oh % across * depthwise_channels;
-      const Index image = task / pass.oh / across;
-      const DepthwisePhase& phase = pass.rows[i % pass.row_phases];
-      DepthwiseRun<T> run{.channels = pass.c,
-                          .first = first,
-                          .last = std::min(pass.c, first + depthwise_channels),
-                          .bias = pass.bias,
-                          .low = pass.low,
-                          .high = pass.high};
-      T* y = pass.y + (image * pass.oh + i) * pass.ow * pass.c;
-      for (Index p = 0; p < pass.column_phases; ++p) {
-        const DepthwisePhase& column_phase = pass.columns[p];
-        run.row_count = 0;
-        for (Index t = 0; t < phase.taps; ++t) {
-          const Index row = phase.input(i / phase.step, t), k = phase.tap_first + t * phase.tap_step;
-          if (row < 0 || row >= pass.h) continue;
-          row_starts[run.row_count] = pass.x + (image * pass.h + row) * pass.w * pass.c;
-          rows[run.row_count++].w = pass.weights + (k * pass.kw + column_phase.tap_first) * pass.c;
+  const Index across = ceil_div(pass.c, 2 * depthwise_channels);
+  const Index channels = ceil_div(ceil_div(pass.c, across), 16) * 16;
+  const Index groups = ceil_div(pass.oh, group);
+  const Index work = std::min(pass.oh, group) * pass.ow * channels * (1 + taps * pass.kw / pass.row_phases);
+  parallel_for(
+      pass.n * groups * across, std::max<Index>(1, 4 * cheap_grain / work), [&](Index begin, Index end) {
+        auto* starts = scratch<DepthwiseRow<T>, depthwise_slot>(static_cast<std::size_t>(most_taps));
+        for (Index task = begin; task < end; ++task) {
+          const Index first = task % across * channels, first_row = task / across % groups * group;
+          const Index image = task / across / groups;
+          DepthwiseRun<T> run{.rows = starts,
+                              .channels = pass.c,
+                              .first = first,
+                              .last = std::min(pass.c, first + channels),
+                              .bias = pass.bias,
+                              .low = pass.low,
+                              .high = pass.high};
+          for (Index i = first_row; i < std::min(pass.oh, first_row + group); ++i) {
+            const DepthwisePhase& phase = pass.rows[i % pass.row_phases];
+            run.row_count = 0;
+            for (Index t = 0; t < phase.taps; ++t) {
+              const Index row = phase.input(i / phase.step, t), k = phase.tap_first + t * phase.tap_step;
+              if (row < 0 || row >= pass.h) continue;
+              starts[run.row_count++] = {pass.x + (image * pass.h + row) * pass.w * pass.c,
+                                         pass.weights + k * pass.kw * pass.c, nullptr};
+            }
+            T* y = pass.y + (image * pass.oh + i) * pass.ow * pass.c;
+            for (Index p = 0; p < pass.column_phases; ++p) {
+              depthwise_row(pass, pass.columns[p], kernels[p], run, zeros, y);
+            }
+          }
         }
-        depthwise_columns(pass, column_phase, run, rows, row_starts, zeros, y);
-      }
-    }
-  });
+      });
 }
 
 /// (O,1,KH,KW) -> (KH*KW,O)
@@ -325,35 +325,42 @@ void depthwise_backward_weight(const ConvShape& shape, const T* x, const T* dy, 
   T* zeros = scratch<T, internal::depthwise_slot>(static_cast<std::size_t>(s.o));
   std::fill(zeros, zeros + s.o, T(0));
 
-  // Up to 16 tasks: blocks of channels, and where those are few, chunks of rows whose results are added.
+  // Up to 16 chunks of at least 256 pixels; where they are few, blocks of channels are tasks of their own.
   const Index size = s.kh * s.kw * s.o, all_rows = s.n * s.oh;
-  const Index across = internal::ceil_div(s.o, internal::depthwise_channels);
-  const Index row_work = std::max<Index>(1, s.ow * std::min(s.o, internal::depthwise_channels) * s.kh * s.kw);
   const Index chunk_rows =
-      std::max(internal::ceil_div(all_rows, internal::ceil_div(16, std::max<Index>(1, across))),
-               internal::ceil_div(4 * internal::cheap_grain, row_work));
+      std::max(internal::ceil_div(all_rows, 16), internal::ceil_div(256, std::max<Index>(1, s.ow)));
   const Index chunks = internal::ceil_div(all_rows, chunk_rows);
+  const Index channels = internal::depthwise_channels, across = internal::ceil_div(s.o, channels);
+  const Index parts = chunks < 8 ? across : 1;
   T* partial =
       scratch<T, internal::depthwise_slot + 3>(static_cast<std::size_t>(std::max<Index>(1, chunks) * size));
   if (chunks == 0) std::fill(partial, partial + size, T(0));
-  parallel_for(chunks * across, 1, [&](Index begin, Index end) {
-    for (Index task = begin; task < end; ++task) {
-      const Index chunk = task / across, first = task % across * internal::depthwise_channels;
-      const Index last = std::min(s.o, first + internal::depthwise_channels);
-      T* dw = partial + chunk * size;
-      for (Index k = 0; k < s.kh * s.kw; ++k) std::fill(dw + k * s.o + first, dw + k * s.o + last, T(0));
-      const internal::DepthwiseWeightRun<T> run{.taps = s.kw,
-                                                .stride = s.stride_w,
-                                                .dilation = s.dilation_w,
-                                                .channels = s.o,
-                                                .first = first,
-                                                .last = last};
-      for (Index row = chunk * chunk_rows; row < std::min(all_rows, (chunk + 1) * chunk_rows); ++row) {
-        internal::depthwise_weight_row(s, run, rows, columns, row % s.oh, x + row / s.oh * s.h * s.w * s.o,
-                                       dy + row * s.ow * s.o, zeros, dw);
-      }
-    }
-  });
+  const Index work = chunk_rows * s.ow * size / parts;
+  parallel_for(chunks * parts, std::max<Index>(1, 4 * internal::cheap_grain / std::max<Index>(1, work)),
+               [&](Index begin, Index end) {
+                 for (Index task = begin; task < end; ++task) {
+                   const Index chunk = task / parts, first_part = parts == 1 ? 0 : task % parts;
+                   const Index first = first_part * channels,
+                               last = parts == 1 ? s.o : std::min(s.o, first + channels);
+                   T* dw = partial + chunk * size;
+                   for (Index k = 0; k < s.kh * s.kw; ++k)
+                     std::fill(dw + k * s.o + first, dw + k * s.o + last, T(0));
+                   for (Index row = chunk * chunk_rows; row < std::min(all_rows, (chunk + 1) * chunk_rows);
+                        ++row) {
+                     for (Index c = first; c < last; c += channels) {
+                       const internal::DepthwiseWeightRun<T> run{.taps = s.kw,
+                                                                 .stride = s.stride_w,
+                                                                 .dilation = s.dilation_w,
+                                                                 .channels = s.o,
+                                                                 .first = c,
+                                                                 .last = std::min(last, c + channels)};
+                       internal::depthwise_weight_row(s, run, rows, columns, row % s.oh,
+                                                      x + row / s.oh * s.h * s.w * s.o, dy + row * s.ow * s.o,
+                                                      zeros, dw);
+                     }
+                   }
+                 }
+               });
   for (Index step = 1; step < chunks; step *= 2) {
     for (Index chunk = 0; chunk + step < chunks; chunk += 2 * step) {
       add_in_place(size, partial + (chunk + step) * size, partial + chunk * size);

@@ -2,133 +2,139 @@
 
 namespace tl::kernels::TL_ISA {
 
-/// Columns of x that `outputs` neighbouring outputs see.
-template <int taps, int stride, int outputs>
-inline constexpr int depthwise_span = (outputs - 1) * stride + taps;
-
-/// Blocks of neighbouring outputs of one row. Each column of x is loaded once for all outputs that see it.
-/// With `table` there is one block, whose columns are found through pointers.
-template <class T, int taps, int stride, bool table>
-void depthwise_blocks(const internal::DepthwiseRun<T>& run, Index blocks, T* y, Index y_step) {
-  using V = Vec<T>;
-  constexpr int outputs = internal::depthwise_outputs, span = depthwise_span<taps, stride, outputs>;
-  const V low = V::set1(run.low), high = V::set1(run.high);
-  for (Index block = 0; block < blocks; ++block, y += outputs * y_step) {
-    const Index moved = block * outputs * stride * run.channels + run.first;
-    each_vector<T>(
-        run.last - run.first, [&](Index c, Index some) __attribute__((always_inline)) {
-          V sums[outputs];
-          const V bias = run.bias == nullptr ? V::zero() : load_some(run.bias + run.first + c, some);
-          TL_UNROLL for (int b = 0; b < outputs; ++b) sums[b] = bias;
-          for (Index r = 0; r < run.row_count; ++r) {
-            const internal::DepthwiseRow<T>& row = run.rows[r];
-            V weights[taps];
-            TL_UNROLL for (int t = 0; t < taps; ++t) {
-              weights[t] = load_some(row.w + t * run.w_step + run.first + c, some);
-            }
-            TL_UNROLL for (int q = 0; q < span; ++q) {
-              const T* column = table ? row.columns[q] + run.first : row.x + moved + q * run.channels;
-              const V v = load_some(column + c, some);
-              TL_UNROLL for (int t = 0; t < taps; ++t) {
-                if (q >= t && (q - t) % stride == 0 && (q - t) / stride < outputs) {
-                  sums[(q - t) / stride] = fma(v, weights[t], sums[(q - t) / stride]);
-                }
-              }
-            }
-          }
-          TL_UNROLL for (int b = 0; b < outputs; ++b) {
-            store_some(min(high, max(low, sums[b])), y + b * y_step + run.first + c, some);
-          }
-        });
-  }
-}
-
-/// The same for any number of taps, stride and dilation.
+/// Blocks of neighbouring outputs of one row, for any number of taps, stride and dilation. With `table` there
+/// is one block, whose columns are found through pointers.
 template <class T, int outputs, bool table>
 void depthwise_blocks_any(const internal::DepthwiseRun<T>& run, Index blocks, T* y, Index y_step) {
   using V = Vec<T>;
   const V low = V::set1(run.low), high = V::set1(run.high);
   for (Index block = 0; block < blocks; ++block, y += outputs * y_step) {
-    const Index moved = block * outputs * run.stride * run.channels + run.first;
+    const Index moved = block * outputs * run.stride * run.channels;
     each_vector<T>(
-        run.last - run.first, [&](Index c, Index some) __attribute__((always_inline)) {
+        run.last - run.first, [&](Index i, Index some) __attribute__((always_inline)) {
+          const Index c = run.first + i;
           V sums[outputs];
-          const V bias = run.bias == nullptr ? V::zero() : load_some(run.bias + run.first + c, some);
+          const V bias = run.bias == nullptr ? V::zero() : load_some(run.bias + c, some);
           TL_UNROLL for (int b = 0; b < outputs; ++b) sums[b] = bias;
           for (Index r = 0; r < run.row_count; ++r) {
             const internal::DepthwiseRow<T>& row = run.rows[r];
             for (Index t = 0; t < run.taps; ++t) {
-              const V weight = load_some(row.w + t * run.w_step + run.first + c, some);
+              const V weight = load_some(row.w + t * run.w_step + c, some);
               TL_UNROLL for (int b = 0; b < outputs; ++b) {
                 const Index q = b * run.stride + t * run.dilation;
-                const T* column = table ? row.columns[q] + run.first : row.x + moved + q * run.channels;
+                const T* column = table ? row.columns[q] : row.x + moved + q * run.channels;
                 sums[b] = fma(load_some(column + c, some), weight, sums[b]);
               }
             }
           }
           TL_UNROLL for (int b = 0; b < outputs; ++b) {
-            store_some(min(high, max(low, sums[b])), y + b * y_step + run.first + c, some);
+            store_some(min(high, max(low, sums[b])), y + b * y_step + c, some);
           }
         });
   }
 }
 
-/// Adds to dw the products of blocks of one row of dy with the columns of x that its outputs see.
+/// Columns of x that a block sees.
+template <int taps, int stride>
+inline constexpr int depthwise_span = (internal::depthwise_outputs - 1) * stride + taps;
+
+/// The same where taps and stride are known and the taps are neighbours: each column of x is loaded once for
+/// all the outputs that see it.
 template <class T, int taps, int stride, bool table>
-void depthwise_weight_blocks(const internal::DepthwiseWeightRun<T>& run, Index blocks) {
+void depthwise_blocks(const internal::DepthwiseRun<T>& run, Index blocks, T* y, Index y_step) {
   using V = Vec<T>;
-  constexpr int outputs = internal::depthwise_outputs, span = depthwise_span<taps, stride, outputs>;
-  each_vector<T>(
-      run.last - run.first, [&](Index c, Index some) __attribute__((always_inline)) {
-        const Index at = run.first + c;
-        V sums[taps];
-        TL_UNROLL for (int t = 0; t < taps; ++t) sums[t] = load_some(run.dw + t * run.channels + at, some);
-        for (Index block = 0; block < blocks; ++block) {
-          V gradients[outputs];
-          TL_UNROLL for (int b = 0; b < outputs; ++b) {
-            const T* from = table ? run.dy_columns[b] : run.dy + (block * outputs + b) * run.channels;
-            gradients[b] = load_some(from + at, some);
-          }
-          TL_UNROLL for (int q = 0; q < span; ++q) {
-            const T* from = table ? run.x_columns[q] : run.x + (block * outputs * stride + q) * run.channels;
-            const V v = load_some(from + at, some);
-            TL_UNROLL for (int t = 0; t < taps; ++t) {
-              if (q >= t && (q - t) % stride == 0 && (q - t) / stride < outputs) {
-                sums[t] = fma(v, gradients[(q - t) / stride], sums[t]);
-              }
+  constexpr int outputs = internal::depthwise_outputs, span = depthwise_span<taps, stride>;
+  const V low = V::set1(run.low), high = V::set1(run.high);
+  const Index last = run.last - (run.last - run.first) % V::width;
+  for (Index block = 0; block < blocks; ++block) {
+    const Index moved = block * outputs * stride * run.channels;
+    T* to = y + block * outputs * y_step;
+    for (Index c = run.first; c < last; c += V::width) {
+      V sums[outputs];
+      const V bias = run.bias == nullptr ? V::zero() : V::load(run.bias + c);
+      TL_UNROLL for (int b = 0; b < outputs; ++b) sums[b] = bias;
+      for (Index r = 0; r < run.row_count; ++r) {
+        const internal::DepthwiseRow<T>& row = run.rows[r];
+        V weights[taps];
+        TL_UNROLL for (int t = 0; t < taps; ++t) weights[t] = V::load(row.w + t * run.w_step + c);
+        TL_UNROLL for (int q = 0; q < span; ++q) {
+          const V v = V::load((table ? row.columns[q] : row.x + moved + q * run.channels) + c);
+          TL_UNROLL for (int t = 0; t < taps; ++t) {
+            if (q >= t && (q - t) % stride == 0 && (q - t) / stride < outputs) {
+              sums[(q - t) / stride] = fma(v, weights[t], sums[(q - t) / stride]);
             }
           }
         }
-        TL_UNROLL for (int t = 0; t < taps; ++t) store_some(sums[t], run.dw + t * run.channels + at, some);
-      });
+      }
+      TL_UNROLL for (int b = 0; b < outputs; ++b) min(high, max(low, sums[b])).store(to + b * y_step + c);
+    }
+  }
+  if (last == run.last) return;
+  internal::DepthwiseRun<T> rest = run;
+  rest.first = last;
+  depthwise_blocks_any<T, outputs, table>(rest, blocks, y, y_step);
 }
 
+/// Adds to dw the products of blocks of one row of dy with the columns of x that its outputs see.
 template <class T, bool table>
 void depthwise_weight_blocks_any(const internal::DepthwiseWeightRun<T>& run, Index blocks) {
   using V = Vec<T>;
   constexpr int outputs = internal::depthwise_outputs;
   each_vector<T>(
-      run.last - run.first, [&](Index c, Index some) __attribute__((always_inline)) {
-        const Index at = run.first + c;
+      run.last - run.first, [&](Index i, Index some) __attribute__((always_inline)) {
+        const Index c = run.first + i;
         for (Index t = 0; t < run.taps; ++t) {
-          V total = load_some(run.dw + t * run.channels + at, some);
+          V total = load_some(run.dw + t * run.channels + c, some);
           for (Index block = 0; block < blocks; ++block) {
             TL_UNROLL for (int b = 0; b < outputs; ++b) {
               const Index q = b * run.stride + t * run.dilation;
               const T* x =
                   table ? run.x_columns[q] : run.x + (block * outputs * run.stride + q) * run.channels;
               const T* dy = table ? run.dy_columns[b] : run.dy + (block * outputs + b) * run.channels;
-              total = fma(load_some(x + at, some), load_some(dy + at, some), total);
+              total = fma(load_some(x + c, some), load_some(dy + c, some), total);
             }
           }
-          store_some(total, run.dw + t * run.channels + at, some);
+          store_some(total, run.dw + t * run.channels + c, some);
         }
       });
 }
 
+template <class T, int taps, int stride, bool table>
+void depthwise_weight_blocks(const internal::DepthwiseWeightRun<T>& run, Index blocks) {
+  using V = Vec<T>;
+  constexpr int outputs = internal::depthwise_outputs, span = depthwise_span<taps, stride>;
+  const Index last = run.last - (run.last - run.first) % V::width;
+  for (Index c = run.first; c < last; c += V::width) {
+    V sums[taps];
+    TL_UNROLL for (int t = 0; t < taps; ++t) sums[t] = V::load(run.dw + t * run.channels + c);
+    for (Index block = 0; block < blocks; ++block) {
+      V gradients[outputs];
+      TL_UNROLL for (int b = 0; b < outputs; ++b) {
+        gradients[b] =
+            V::load((table ? run.dy_columns[b] : run.dy + (block * outputs + b) * run.channels) + c);
+      }
+      TL_UNROLL for (int q = 0; q < span; ++q) {
+        const T* from = table ? run.x_columns[q] : run.x + (block * outputs * stride + q) * run.channels;
+        const V v = V::load(from + c);
+        TL_UNROLL for (int t = 0; t < taps; ++t) {
+          if (q >= t && (q - t) % stride == 0 && (q - t) / stride < outputs) {
+            sums[t] = fma(v, gradients[(q - t) / stride], sums[t]);
+          }
+        }
+      }
+    }
+    TL_UNROLL for (int t = 0; t < taps; ++t) sums[t].store(run.dw + t * run.channels + c);
+  }
+  if (last == run.last) return;
+  internal::DepthwiseWeightRun<T> rest = run;
+  rest.first = last;
+  depthwise_weight_blocks_any<T, table>(rest, blocks);
+}
+
 template <class T, int taps, int stride>
 internal::DepthwiseKernels<T> depthwise_kernels_of() {
-  return {&depthwise_blocks<T, taps, stride, false>, &depthwise_blocks<T, taps, stride, true>};
+  return {&depthwise_blocks<T, taps, stride, false>, &depthwise_blocks<T, taps, stride, true>,
+          &depthwise_blocks_any<T, 1, true>};
 }
 
 /// taps 0: any.
@@ -150,13 +156,7 @@ internal::DepthwiseKernels<T> depthwise_kernels(int taps, int stride) {
     if (taps == 5) return depthwise_kernels_of<T, 5, 2>();
   }
   return {&depthwise_blocks_any<T, internal::depthwise_outputs, false>,
-          &depthwise_blocks_any<T, internal::depthwise_outputs, true>};
-}
-
-/// One output at a time, its columns found through pointers.
-template <class T>
-internal::DepthwiseBlocks<T>* depthwise_single() {
-  return &depthwise_blocks_any<T, 1, true>;
+          &depthwise_blocks_any<T, internal::depthwise_outputs, true>, &depthwise_blocks_any<T, 1, true>};
 }
 
 template <class T, int taps, int stride>
