@@ -126,8 +126,12 @@ TEST_CASE("freezing a leaf drops its gradient and keeps it from getting another"
   CHECK_THROWS_WITH(sum(x * x).backward(),
                     "[backward] nothing requires a gradient: is every parameter frozen?");
   x.set_requires_grad(true);
+  const V recorded = sum(x * x);
   sum(x * x).backward();
   CHECK(grad_of(x) == std::vector<double>{2, 4});
+  x.set_requires_grad(false);
+  recorded.backward();  // frozen since
+  CHECK(!x.grad().defined());
 }
 
 TEST_CASE("a frozen prefix keeps no activations") {

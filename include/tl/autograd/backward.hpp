@@ -60,7 +60,7 @@ void Var<T>::backward(const Tensor<T>& gradient) const {
       Pending& entry = pending[target.record->number];
       entry.record = std::move(target.record);
       accumulate(entry.dy, std::move(term));
-    } else {
+    } else if (target.leaf.requires_grad()) {  // unless frozen since it was read
       target.leaf.add_grad(std::move(term));
     }
   };

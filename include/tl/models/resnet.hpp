@@ -1,8 +1,10 @@
 // Residual networks (He et al. 2015, https://arxiv.org/abs/1512.03385) with torchvision's parameter names.
 //
-//   stem      images (N,3,H,W): 7x7 stride 2, batch norm, relu, 3x3 max pool stride 2 (or 3x3 stride 1 for
-//   small images) layer1-4  blocks of two 3x3 convolutions (basic) or of 1x1, 3x3, 1x1 (bottleneck, four
-//   times as wide outside) head      global average pooling, fc: (N,classes)
+//   stem      images (N,3,H,W): 7x7 stride 2, batch norm, relu, 3x3 max pool stride 2;
+//             for small images 3x3, batch norm, relu
+//   layer1-4  blocks of two 3x3 convolutions (basic), or of 1x1, 3x3 and 1x1 (bottleneck, four times as wide
+//             outside)
+//   head      global average pooling, fc: (N,classes)
 #pragma once
 
 #include <vector>

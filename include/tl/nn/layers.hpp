@@ -203,7 +203,7 @@ class Residual final : public Module<T> {
   ModulePtr<T> body_, shortcut_;
 };
 
-/// Builds a Sequential: sequential<float>(Conv2d<float>({...}), Relu<float>()) takes shared_ptrs of layers.
+/// A Sequential of layers made with std::make_shared: sequential<float>(conv, norm, relu).
 template <class T, class... Layers>
 std::shared_ptr<Sequential<T>> sequential(std::shared_ptr<Layers>... layers) {
   return std::make_shared<Sequential<T>>(std::vector<ModulePtr<T>>{std::move(layers)...});
