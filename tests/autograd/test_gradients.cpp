@@ -7,6 +7,7 @@
 
 #include <tl/autograd/functions.hpp>
 #include <tl/autograd/gradcheck.hpp>
+#include <tl/kernels/conv_plan.hpp>
 #include "support/tensors.hpp"
 
 using namespace tl;
@@ -139,6 +140,21 @@ std::vector<Case> convolutions() {
   };
   add("plain", {1, 3, 7, 5}, {4, 3, 3, 3}, {});
   add("same", {2, 5, 9, 6}, {7, 5, 3, 3}, {.padding = {1, 1, 1, 1}});
+  // Wide enough for Winograd in float, forward and backward.
+  const kernels::ConvShape wide{.n = 3,
+                                .h = 8,
+                                .w = 8,
+                                .c = 33,
+                                .oh = 8,
+                                .ow = 8,
+                                .o = 35,
+                                .kh = 3,
+                                .kw = 3,
+                                .pad_top = 1,
+                                .pad_left = 1};
+  const auto winograd = kernels::ConvAlgorithm::winograd;
+  REQUIRE(kernels::conv_plan<float>(wide) == kernels::ConvPlan{winograd, winograd, winograd});
+  add("wide", {3, 33, 8, 8}, {35, 33, 3, 3}, {.padding = {1, 1, 1, 1}});
   add("stride", {2, 4, 9, 7}, {5, 4, 3, 3}, {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
   add("asymmetric", {1, 3, 8, 9}, {4, 3, 3, 2}, {.stride = {3, 2}, .padding = {0, 1, 2, 3}});
   add("dilated", {1, 3, 9, 11}, {4, 3, 3, 2}, {.padding = {2, 0, 1, 2}, .dilation = {2, 3}});
