@@ -1,6 +1,7 @@
 // The convolutions of ResNet-18 at 224x224, forward and backward, at batch 1 and 16.
 #include <vector>
 
+#include <tl/core/memory.hpp>
 #include <tl/core/rng.hpp>
 #include <tl/kernels/conv.hpp>
 #include "kernels/peak.hpp"

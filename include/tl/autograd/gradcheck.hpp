@@ -85,6 +85,7 @@ inline GradcheckResult gradcheck(const std::function<Var<double>(const std::vect
                                  const std::vector<Tensor<double>>& inputs,
                                  const GradcheckOptions& options = {}) {
   std::vector<Var<double>> leaves;
+  leaves.reserve(inputs.size());
   for (const Tensor<double>& input : inputs) leaves.emplace_back(input.clone(), true);
   return gradcheck([&] { return f(leaves); }, leaves, options);
 }

@@ -156,7 +156,7 @@ inline std::string shortest(double value) {
 }
 
 inline std::string three(const std::array<double, 3>& values) {
-  const std::string first = shortest(values[0]);
+  std::string first = shortest(values[0]);
   if (values[0] == values[1] && values[0] == values[2]) return first;
   return first + "/" + shortest(values[1]) + "/" + shortest(values[2]);
 }

@@ -180,7 +180,7 @@ Tensor<T> elements(const NpyHeader& header, std::string_view bytes) {
 /// The header of a .npy file of version 1, 2 or 3, given the whole file. Throws tl::Error.
 inline NpyHeader npy_header(std::string_view bytes) {
   TL_CHECK(bytes.size() >= 10 && bytes.substr(0, 6) == npy_impl::magic, "it does not begin as .npy files do");
-  const int version = bytes[6];
+  const int version = static_cast<unsigned char>(bytes[6]);
   TL_CHECK(version >= 1 && version <= 3, "expected version 1 to 3, got ", version);
   const std::size_t length_bytes = version == 1 ? 2 : 4;
   TL_CHECK(bytes.size() >= 8 + length_bytes, "it ends inside its header");
