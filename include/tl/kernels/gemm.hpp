@@ -9,10 +9,9 @@
 
 #include <tl/core/shape.hpp>
 #include <tl/kernels/isa.hpp>
+#include <tl/kernels/trans.hpp>
 
 namespace tl::kernels {
-
-enum class Trans { no, yes };
 
 /// c = [c +] op(a)*op(b). `a` is stored (m,k), or (k,m) when transposed, with lda elements from one row to
 /// the next; `b` (k,n) or (n,k) with ldb; c (m,n) with ldc. Extents may be 0; c overlaps neither a nor b.

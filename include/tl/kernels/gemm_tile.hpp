@@ -17,6 +17,8 @@
 #include <tl/core/parallel.hpp>
 #include <tl/kernels/conv_shape.hpp>
 #include <tl/kernels/simd.hpp>
+#include <tl/kernels/trans.hpp>
+#include <tl/kernels/transpose.hpp>
 
 #define TL_KERNELS_IMPL <tl/kernels/impl/gemm_tile.inl>
 #include <tl/kernels/for_each_isa.hpp>

@@ -363,10 +363,7 @@ void conv_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw) {
           const T* more = total + part * outputs * k;
           for (Index i = 0; i < k; ++i) total[i] += more[i];
         }
-        T* to = dw + (g * outputs + o) * k;
-        for (Index i = 0; i < channels; ++i) {
-          for (Index tap = 0; tap < taps; ++tap) to[i * taps + tap] = total[tap * channels + i];
-        }
+        internal::transpose_tile(channels, taps, total, channels, dw + (g * outputs + o) * k, taps);
       }
     });
   }

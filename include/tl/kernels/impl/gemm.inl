@@ -48,20 +48,8 @@ void pack_columns(Trans trans, Index n, Index k, const T* b, Index ldb, T* packe
       const Index count = std::min(k, k0 + blocks.step) - k0;
       for (Index panel = begin; panel < end; ++panel) {
         const Index column = panel * width, columns = std::min(width, n - column);
-        T* to = packed + padded * k0 + column * count;
-        if (trans == Trans::yes) {
-          transpose_over(b + column * ldb + k0, ldb, columns, count, to);
-        } else {
-          for (Index p = 0; p < count; ++p, to += width) {
-            const T* from = b + (k0 + p) * ldb + column;
-            if (columns == width) {
-              Vec<T>::load(from).store(to);
-              Vec<T>::load(from + Vec<T>::width).store(to + Vec<T>::width);
-            } else {
-              for (Index i = 0; i < width; ++i) to[i] = i < columns ? from[i] : T(0);
-            }
-          }
-        }
+        copy_panel(trans, trans == Trans::yes ? b + column * ldb + k0 : b + k0 * ldb + column, ldb, columns,
+                   count, packed + padded * k0 + column * count);
       }
     }
   });
@@ -97,29 +85,23 @@ void gemm_few_rows(Index m, Index n, Index k, const Rows& rows, const T* b, Inde
   parallel_for(n, grain, [&](Index begin, Index end) {
     T* tile = workspace<T, 10>(tile_elements<T>);
     T* edge = workspace<T, 12>(k_block * width);
+    const Index whole = begin + (end - begin) / width * width;
     const KBlocks blocks(k);
     for (Index k0 = 0; k0 < k; k0 += blocks.step) {
-      const Index k1 = std::min(k, k0 + blocks.step);
-      if (end % width != 0) {
-        const Index column = end / width * width;
-        for (Index p = k0; p < k1; ++p) {
-          for (Index i = 0; i < width; ++i) {
-            edge[(p - k0) * width + i] = column + i < end ? b[p * ldb + column + i] : T(0);
-          }
-        }
-      }
+      const Index count = std::min(blocks.step, k - k0);
+      if (whole < end) copy_panel(Trans::no, b + k0 * ldb + whole, ldb, end - whole, count, edge);
       for (Index t = 0; t < tiles; ++t) {
         const Index row = even_split(m, tiles, t);
-        const int count = static_cast<int>(even_split(m, tiles, t + 1) - row);
+        const int height = static_cast<int>(even_split(m, tiles, t + 1) - row);
         Index offsets[tile_rows];
-        rows.offsets(row, count, offsets);
-        rows.copy(row, count, k0, k1, tile);
+        rows.offsets(row, height, offsets);
+        rows.copy(row, height, k0, k0 + count, tile);
         for (Index column = begin; column < end; column += width) {
-          const bool whole = column + width <= end;
           TileOutput<T> part{.c = c + column, .rows = offsets, .columns = std::min(width, end - column)};
           if (accumulate || k0 > 0) part.start = c + column;
-          multiply_tile<T, Rows::k_major>(count, k1 - k0, tile, k_stride,
-                                          whole ? b + k0 * ldb + column : edge, whole ? ldb : width, part);
+          multiply_tile<T, Rows::k_major>(height, count, tile, k_stride,
+                                          column < whole ? b + k0 * ldb + column : edge,
+                                          column < whole ? ldb : width, part);
         }
       }
     }
@@ -212,9 +194,7 @@ void gemm(Trans trans_a, Trans trans_b, Index m, Index n, Index k, const T* a, I
   if (trans_b == Trans::yes && m <= few_dots) {
     if (trans_a == Trans::yes) {
       T* rows = workspace<T, 14>(m * k);
-      for (Index p = 0; p < k; ++p) {
-        for (Index i = 0; i < m; ++i) rows[i * k + p] = a[p * lda + i];
-      }
+      internal::transpose_tile(m, k, a, lda, rows, k);
       return gemm_dots(m, n, k, rows, k, b, ldb, c, ldc, accumulate);
     }
     return gemm_dots(m, n, k, a, lda, b, ldb, c, ldc, accumulate);

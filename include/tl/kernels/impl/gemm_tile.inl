@@ -142,15 +142,19 @@ TL_INLINE void zero_over(Index n, T* to) {
   for (Index i = 0; i < n; i += Vec<T>::width) Vec<T>::zero().store(to + i);
 }
 
-/// to[p*panel_width + i] = from[i*stride + p] for i < columns, p < k; zeros for the other columns of the
-/// panel.
+/// Rows [0,k) of a panel from columns of memory: to[p*panel_width + i] = from[i*stride + p] for i < columns,
+/// and zeros beyond; or from rows of memory: from[p*stride + i].
 template <class T>
-void transpose_over(const T* from, Index stride, Index columns, Index k, T* to) {
-  constexpr Index width = panel_width<T>, step = 16;
-  for (Index k0 = 0; k0 < k; k0 += step) {  // a few lines of every row at a time
-    for (Index p = k0; p < std::min(k, k0 + step); ++p) {
-      for (Index i = 0; i < columns; ++i) to[p * width + i] = from[i * stride + p];
-      for (Index i = columns; i < width; ++i) to[p * width + i] = T(0);
+void copy_panel(Trans trans, const T* from, Index stride, Index columns, Index k, T* to) {
+  constexpr Index width = panel_width<T>;
+  if (columns < width) std::fill(to, to + k * width, T(0));
+  if (trans == Trans::yes) return internal::transpose_tile(k, columns, from, stride, to, width);
+  for (Index p = 0; p < k; ++p, from += stride, to += width) {
+    if (columns == width) {
+      Vec<T>::load(from).store(to);
+      Vec<T>::load(from + Vec<T>::width).store(to + Vec<T>::width);
+    } else {
+      std::copy(from, from + columns, to);
     }
   }
 }
