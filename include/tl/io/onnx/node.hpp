@@ -84,6 +84,8 @@ class Node {
       : reading_(reading), proto_(proto), name_(std::move(name)) {}
 
   Index opset() const { return reading_.opset; }
+  /// True for files of this library: nodes are read as they were written, not taken together.
+  bool own_file() const { return reading_.own_file; }
   Index fixed_batch() const { return reading_.fixed_batch; }
   Graph<T>& graph() { return reading_.graph; }
 
@@ -157,6 +159,11 @@ class Node {
     const Value<T>& value = input(i);
     TL_CHECK(!value.is_integer(), "input ", i, " holds whole numbers, which only shape arithmetic may read");
     return value.is_constant() ? value.constant.shape() : reading_.facts_of(value.id).shape[which];
+  }
+  /// A constant that may be computed with now. In files of this library parameters stay parameters.
+  bool is_foldable(int i) {
+    const Value<T>& value = input(i);
+    return value.is_constant() && !(reading_.own_file && value.is_initializer);
   }
   /// Whole numbers known at load time.
   const Integers& integers(int i) {
@@ -297,7 +304,7 @@ class Node {
   void compute(Op op, std::initializer_list<int> which) {
     bool constant = true, after = false;
     for (const int i : which) {
-      constant = constant && input(i).is_constant();
+      constant = constant && is_foldable(i);
       after = after || after_weight(i);
     }
     if (constant) {
@@ -324,11 +331,11 @@ class Node {
     if (value.is_integer()) {
       for (const IntTensor& tensor : value.integers.at) count_folded(op.infer(tensor.shape()));
       set_integers(value.integers.map([&op](const IntTensor& x) { return op.forward(x).plain(); }));
-    } else if (value.is_constant()) {
+    } else if (is_foldable(0)) {
       count_folded(op.infer(value.constant.shape()));
       set(moved_constant(value, op.forward(value.constant).plain()));
     } else {
-      emit(op, {id(0, ValueKind::constant)});
+      emit(op, {operand(0, false)});
     }
   }
 

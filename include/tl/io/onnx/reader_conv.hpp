@@ -63,7 +63,7 @@ template <class T>
 ValueId take_padding(Node<T>& n, ops::Padding2& padding) {
   const ValueId x = n.operand(0, false);
   auto& nodes = n.graph().nodes();
-  if (nodes.empty() || nodes.back().output != x || n.uses(n.input_name(0)) != 1) return x;
+  if (n.own_file() || nodes.empty() || nodes.back().output != x || n.uses(n.input_name(0)) != 1) return x;
   const auto* pad = nodes.back().operation->template get_if<ops::Pad>();
   if (pad == nullptr || pad->value != 0 || pad->before.size() != 4) return x;
   const std::vector<Index>&before = pad->before, &after = pad->after;

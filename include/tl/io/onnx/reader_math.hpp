@@ -36,7 +36,7 @@ void arithmetic(Node<T>& n, Op op, const F& on_integers) {
 /// The graph node of a fully connected layer without bias that only this node reads as input i, or nullptr.
 template <class T>
 GraphNode<T>* linear_without_bias(Node<T>& n, int i) {
-  if (!n.input(i).is_computed() || n.uses(n.input_name(i)) != 1) return nullptr;
+  if (n.own_file() || !n.input(i).is_computed() || n.uses(n.input_name(i)) != 1) return nullptr;
   const int index = n.graph().producer(n.input(i).id);
   if (index < 0) return nullptr;
   GraphNode<T>& node = n.graph().nodes()[static_cast<std::size_t>(index)];
@@ -82,9 +82,10 @@ template <class T>
 bool is_silu(Node<T>& n, int gate) {
   const Value<T>& x = n.input(1 - gate);
   if (!x.is_computed() || !n.input(gate).is_computed() || n.uses(n.input_name(gate)) != 1) return false;
-  const int index = n.graph().producer(n.input(gate).id);
-  if (index != static_cast<int>(n.graph().nodes().size()) - 1) return false;
-  const GraphNode<T>& node = n.graph().nodes().back();
+  const auto& nodes = n.graph().nodes();
+  if (nodes.empty() || nodes.back().output != n.input(gate).id) return false;
+  const GraphNode<T>& node = nodes.back();
+  if (n.own_file() && node.name != n.name() + "/Sigmoid") return false;
   return node.operation->template get_if<ops::Sigmoid>() != nullptr && node.inputs[0] == x.id;
 }
 
@@ -218,10 +219,10 @@ void dropout(Node<T>& n) {
 template <class T>
 void mat_mul(Node<T>& n) {
   const Shape a = n.shape(0), b = n.shape(1);
-  if (a.rank() == 2 && b.rank() == 2 && n.input(1).is_constant() && !n.input(0).is_constant()) {
-    n.emit(ops::Linear{}, {n.operand(0, false), n.linear_weight(1, false)});
-  } else if (n.input(0).is_constant() && n.input(1).is_constant()) {
+  if (n.is_foldable(0) && n.is_foldable(1)) {
     n.compute(ops::MatMul{}, {0, 1});
+  } else if (a.rank() == 2 && b.rank() == 2 && n.input(1).is_constant() && !n.own_file()) {
+    n.emit(ops::Linear{}, {n.operand(0, false), n.linear_weight(1, false)});
   } else {
     n.emit(ops::MatMul{}, {n.weight(0), n.weight(1)});
   }

@@ -322,7 +322,7 @@ void concat(Node<T>& n) {
   bool integers = true, constants = true;
   for (int i = 0; i < n.input_count(); ++i) {
     integers = integers && n.input(i).is_integer();
-    constants = constants && n.input(i).is_constant();
+    constants = constants && n.is_foldable(i);
   }
   if (integers) {
     Integers result;

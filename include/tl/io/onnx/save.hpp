@@ -204,7 +204,11 @@ class Writer {
 /// The bytes of an .onnx file. Throws tl::Error for operations that ONNX does not have.
 template <std::floating_point T>
 std::string encode(const Graph<T>& graph) {
-  return save_impl::Writer<T>(graph).bytes();
+  try {
+    return save_impl::Writer<T>(graph).bytes();
+  } catch (const Error& error) {
+    fail("[onnx] cannot save the network: ", error.what());
+  }
 }
 
 /// Writes an .onnx file, whole or not at all.
