@@ -64,7 +64,9 @@ void conv_backward_bias(const ConvShape& shape, const T* dy, T* db);
 #if TL_KERNELS_DEFINE
 #include <numeric>
 
+#include <tl/core/memory.hpp>
 #include <tl/kernels/conv_winograd.hpp>
+#include <tl/kernels/depthwise.hpp>
 #include <tl/kernels/gemm.hpp>
 
 #define TL_KERNELS_IMPL <tl/kernels/impl/conv.inl>
@@ -72,25 +74,59 @@ void conv_backward_bias(const ConvShape& shape, const T* dy, T* db);
 
 namespace tl::kernels {
 
+namespace internal {
+
+/// A depthwise convolution and what follows it; its weights stay as they are.
+template <class T>
+void conv_forward_depthwise(const ConvShape& shape, const T* x, const T* w_oihw, const T* bias,
+                            const ConvEpilogue<T>& epilogue, T* y) {
+  if (epilogue.residual == nullptr) return depthwise_forward(shape, x, w_oihw, bias, epilogue.activation, y);
+  const Index n = shape.output_size();
+  T* sums = scratch<T, depthwise_slot + 5>(static_cast<std::size_t>(n));  // y may be the residual
+  depthwise_forward(shape, x, w_oihw, bias, Activation::none, sums);
+  add_in_place(n, epilogue.residual, sums);
+  switch (epilogue.activation) {
+    case Activation::none:
+      std::copy(sums, sums + n, y);
+      break;
+    case Activation::relu:
+      unary_forward<T>(Unary::relu, 0, 0, n, sums, y);
+      break;
+    case Activation::relu6:
+      unary_forward<T>(Unary::clip, 0, 6, n, sums, y);
+      break;
+  }
+}
+
+}  // namespace internal
+
 template <class T>
 Index conv_packed_size(const ConvShape& shape) {
+  if (shape.depthwise()) return shape.weight_size();
   TL_KERNELS_DISPATCH(conv_packed_size<T>, shape);
 }
 template <class T>
 void conv_pack(const ConvShape& shape, const T* w_oihw, T* packed) {
+  if (shape.depthwise()) {
+    std::copy(w_oihw, w_oihw + shape.weight_size(), packed);
+    return;
+  }
   TL_KERNELS_DISPATCH(conv_pack<T>, shape, w_oihw, packed);
 }
 template <class T>
 void conv_forward(const ConvShape& shape, const T* x, const T* packed, const std::type_identity_t<T>* bias,
                   const ConvEpilogue<std::type_identity_t<T>>& epilogue, T* y) {
+  if (shape.depthwise()) return internal::conv_forward_depthwise(shape, x, packed, bias, epilogue, y);
   TL_KERNELS_DISPATCH(conv_forward<T>, shape, x, packed, bias, epilogue, y);
 }
 template <class T>
 void conv_backward_input(const ConvShape& shape, const T* dy, const T* w_oihw, T* dx) {
+  if (shape.depthwise()) return depthwise_backward_input(shape, dy, w_oihw, dx);
   TL_KERNELS_DISPATCH(conv_backward_input<T>, shape, dy, w_oihw, dx);
 }
 template <class T>
 void conv_backward_weight(const ConvShape& shape, const T* x, const T* dy, T* dw_oihw) {
+  if (shape.depthwise()) return depthwise_backward_weight(shape, x, dy, dw_oihw);
   TL_KERNELS_DISPATCH(conv_backward_weight<T>, shape, x, dy, dw_oihw);
 }
 template <class T>

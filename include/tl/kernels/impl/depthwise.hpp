@@ -65,7 +65,7 @@ struct DepthwiseWeightKernels {
 namespace tl::kernels {
 namespace internal {
 
-inline constexpr int depthwise_slot = 48;  // of scratch memory, and the next four
+inline constexpr int depthwise_slot = 48;  // of scratch memory, and the next five
 
 template <class T>
 DepthwiseKernels<T> depthwise_kernels(int taps, int stride) {
