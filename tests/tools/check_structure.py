@@ -20,7 +20,7 @@ BELOW = {
     "models": ["nn"],
     "optim": ["nn"],
     "data": ["tensor"],
-    "io": ["nn"],
+    "io": ["optim"],
     "transfer": ["optim", "data", "io"],
     "train": ["models", "transfer"],
     "dist": ["optim", "data"],

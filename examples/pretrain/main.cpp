@@ -1,0 +1,185 @@
+// pretrain: trains the small ResNet that weights/ ships, on Tiny-ImageNet-200, from nothing.
+//
+//   build/bin/pretrain tiny-imagenet-200 --out weights/resnet_small.onnx --checkpoint pretrain.safetensors
+//
+// The images grow from phase to phase: most steps are made where they are cheap. Killed at any time and
+// called again, it goes on after the last finished epoch, with the same bits.
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include <tl/io/checkpoint.hpp>
+#include <tl/io/metadata.hpp>
+#include <tl/io/onnx/save.hpp>
+#include <tl/models/resnet.hpp>
+#include <tl/nn/model.hpp>
+#include <tl/optim/groups.hpp>
+#include <tl/train/fit.hpp>
+
+#include "tiny_imagenet.hpp"
+
+namespace {
+
+using tl::Index;
+
+/// Epochs at one image size.
+struct Phase {
+  Index size, epochs;
+};
+
+struct Options {
+  std::filesystem::path data, out = "resnet_small.onnx", checkpoint;
+  std::vector<std::string> phases{"32x4", "48x4", "64x5"};
+  Index batch = 128;
+  double lr = 0.2, weight_decay = 5e-4, smoothing = 0.1, smallest_crop = 0.35;
+  std::uint64_t seed = 1;
+  int threads = 0;
+};
+
+std::vector<Phase> parse_phases(const std::vector<std::string>& texts) {
+  std::vector<Phase> phases;
+  for (const std::string& text : texts) {
+    Phase phase{};
+    char rest = 0;
+    long long size = 0, epochs = 0;
+    TL_CHECK(std::sscanf(text.c_str(), "%lldx%lld%c", &size, &epochs, &rest) == 2 && size >= 16 &&
+                 size <= 512 && epochs >= 1 && epochs <= 1000,
+             "--phases: expected SIZExEPOCHS, such as 64x6, got '", text, "'");
+    phase.size = size;
+    phase.epochs = epochs;
+    phases.push_back(phase);
+  }
+  return phases;
+}
+
+/// Mean and deviation of ImageNet's pixels.
+tl::data::Preprocess preprocessing(Index size) {
+  tl::data::Preprocess p = tl::data::Preprocess::imagenet();
+  p.resize_short = size;
+  p.crop = tl::data::Size{size, size};
+  p.filter = tl::data::Filter::bicubic;
+  return p;
+}
+
+/// On a terminal only; a log has its line an epoch.
+void show(const tl::train::StepReport& r) {
+  if (::isatty(STDERR_FILENO) == 0) return;
+  std::fprintf(stderr, "\repoch %lld/%lld  %5.1f %%  loss %.3f  accuracy %.1f %%  %.0f images/s   ",
+               static_cast<long long>(r.epoch + 1), static_cast<long long>(r.epochs),
+               100.0 * static_cast<double>(r.batch) / static_cast<double>(r.batches), r.loss,
+               100 * r.accuracy, r.images_per_second);
+  if (r.batch == r.batches) std::fputc('\n', stderr);
+}
+
+int run(const Options& o) {
+  if (o.threads > 0) tl::set_num_threads(o.threads);
+  const std::vector<Phase> phases = parse_phases(o.phases);
+  const pretrain::TinyImageNet data = pretrain::read_tiny_imagenet(o.data);
+  std::cout << data.train.size() << " training and " << data.valid.size() << " validation images of "
+            << data.train.class_names.size() << " classes\n";
+  for (const std::string& line : data.dropped) std::cout << "left out: " << line << '\n';
+
+  const tl::RandomScope weights(o.seed, ~std::uint64_t{0});
+  const auto classes = static_cast<Index>(data.train.class_names.size());
+  const auto model =
+      tl::nn::trace<float>(*tl::models::resnet_small<float>(classes),
+                           tl::Tensor<float>::zeros({1, 3, phases.back().size, phases.back().size}));
+  std::vector<tl::optim::ParameterGroup<float>> groups;
+  tl::optim::add_groups(groups, model->parameters(), o.lr);
+  tl::optim::Sgd<float> sgd(groups, {.momentum = 0.9, .weight_decay = o.weight_decay, .nesterov = true});
+
+  Index epochs_done = 0;
+  if (!o.checkpoint.empty() && std::filesystem::exists(o.checkpoint)) {
+    epochs_done = std::stoll(tl::io::load_checkpoint(o.checkpoint, *model, sgd).at("epochs"));
+    std::cout << "going on after epoch " << epochs_done << " of '" << o.checkpoint.string() << "'\n";
+  }
+  Index epochs = 0, first_step = 0;
+  for (const Phase& phase : phases) epochs += phase.epochs;
+  const Index steps_an_epoch = data.train.size() / o.batch;
+  const tl::optim::Schedule schedule{.kind = tl::optim::ScheduleKind::one_cycle,
+                                     .total = epochs * steps_an_epoch,
+                                     .rise = 0.25,
+                                     .div = 10,
+                                     .div_final = 1000};
+
+  for (Index begin = 0; const Phase& phase : phases) {
+    const Index first = std::max(begin, epochs_done);
+    begin += phase.epochs;
+    if (first >= begin) continue;
+    first_step = first * steps_an_epoch;
+    tl::data::Augment augment = tl::data::Augment::none();
+    augment.crop = tl::data::AugmentCrop::random_resized;
+    augment.scale = {o.smallest_crop, 1};
+    augment.ratio = {3.0 / 4, 4.0 / 3};
+    augment.flip = 0.5;
+    constexpr std::size_t decoded = std::size_t{2} << 30;
+    const tl::data::Loader train(data.train, preprocessing(phase.size),
+                                 {.batch_size = o.batch,
+                                  .shuffle = true,
+                                  .drop_last = true,
+                                  .seed = o.seed,
+                                  .augment = augment,
+                                  .cache_bytes = decoded,
+                                  .cache_side = 64});
+    const tl::data::Loader valid(data.valid, preprocessing(phase.size), {.batch_size = 200});
+    tl::train::FitOptions fit{.epochs = begin, .first_epoch = first, .schedule = schedule};
+    fit.first_step = first_step;
+    fit.loss.smoothing = o.smoothing;
+    fit.seed = o.seed;
+    fit.on_step = show;
+    fit.on_epoch = [&](const tl::train::EpochReport& r) {
+      std::printf(
+          "epoch %lld/%lld at %lld px: loss %.4f, accuracy %.2f %%; validation: top-1 %.2f %%, top-5 %.2f "
+          "%%, "
+          "loss %.4f; %.0f s, %.0f images/s\n",
+          static_cast<long long>(r.epoch + 1), static_cast<long long>(epochs),
+          static_cast<long long>(phase.size), r.loss, 100 * r.accuracy, 100 * r.valid->accuracy(),
+          100 * r.valid->top5_accuracy(), r.valid->loss(), r.seconds,
+          static_cast<double>(r.images) / r.seconds);
+      std::fflush(stdout);
+      if (!o.checkpoint.empty())
+        tl::io::save_checkpoint(o.checkpoint, *model, sgd, {{"epochs", std::to_string(r.epoch + 1)}});
+    };
+    tl::train::fit(*model, sgd, train, fit, &valid);
+  }
+  tl::io::set_labels(model->metadata(), data.train.class_names);
+  model->metadata()[tl::io::preprocess_key] = preprocessing(phases.back().size).to_string();
+  tl::onnx::save(*model, o.out);
+  std::cout << "written: " << o.out.string() << '\n';
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o;
+  CLI::App app("Trains the small ResNet of weights/ on Tiny-ImageNet-200, from nothing.");
+  app.add_option("FOLDER", o.data, "tiny-imagenet-200, with train/, val/, wnids.txt and words.txt")
+      ->required();
+  app.add_option("--out", o.out, "the .onnx file to write")->capture_default_str();
+  app.add_option("--checkpoint", o.checkpoint, "written after every epoch; training goes on from it");
+  app.add_option("--phases", o.phases, "SIZExEPOCHS...")->capture_default_str();
+  app.add_option("--batch", o.batch, "images a step")->capture_default_str();
+  app.add_option("--lr", o.lr, "highest learning rate")->capture_default_str();
+  app.add_option("--weight-decay", o.weight_decay)->capture_default_str();
+  app.add_option("--smoothing", o.smoothing, "of the labels")->capture_default_str();
+  app.add_option("--smallest-crop", o.smallest_crop, "part of an image's area")->capture_default_str();
+  app.add_option("--seed", o.seed)->capture_default_str();
+  app.add_option("--threads", o.threads, "0: as many as there are processors")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+    return run(o);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const std::exception& error) {
+    std::cerr << "pretrain: " << error.what() << '\n';
+    return 2;
+  }
+}

@@ -1,0 +1,251 @@
+// tl finetune: a pretrained network learns the classes of a folder of photos.
+#include <csignal>
+#include <cstdlib>
+
+#include <tl/io/onnx/load.hpp>
+#include <tl/io/onnx/save.hpp>
+#include <tl/train/fine_tune.hpp>
+#include <tl/transfer/head.hpp>
+#include <tl/transfer/reset.hpp>
+
+#include "commands.hpp"
+#include "common.hpp"
+
+namespace program {
+
+namespace {
+
+struct Options {
+  std::filesystem::path folder, valid, weights, out, json_out;
+  std::string method = "two-stage", preprocess;
+  std::vector<std::string> freeze, train;
+  Index epochs = 5, batch = 0, size = 0;
+  double lr = 0;
+  std::uint64_t seed = 0;
+  int threads = 0;
+  bool strict = false, from_scratch = false;
+};
+
+volatile std::sig_atomic_t interrupted = 0;
+
+/// Ctrl-C ends the training after the step in progress; a second one ends the program.
+class InterruptWatch {
+ public:
+  InterruptWatch() {
+    interrupted = 0;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { interrupted = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    ::sigaction(SIGINT, &action, &before_);
+  }
+  InterruptWatch(const InterruptWatch&) = delete;
+  InterruptWatch& operator=(const InterruptWatch&) = delete;
+  ~InterruptWatch() { ::sigaction(SIGINT, &before_, nullptr); }
+
+ private:
+  struct sigaction before_ = {};
+};
+
+/// Another image size keeps the proportion between resize and crop.
+void scale_to(tl::data::Preprocess& preprocess, Index size) {
+  if (size == 0) return;
+  const std::optional<tl::data::Size> before = preprocess.fixed_size();
+  if (preprocess.resize_short && before) {
+    const Index shorter = std::min(before->height, before->width);
+    preprocess.resize_short = std::max(size, (*preprocess.resize_short * size + shorter / 2) / shorter);
+  }
+  if (preprocess.resize_exact) preprocess.resize_exact = tl::data::Size{size, size};
+  if (!preprocess.resize_exact) preprocess.crop = tl::data::Size{size, size};
+  if (!preprocess.resize_short && !preprocess.resize_exact) preprocess.resize_short = size;
+}
+
+tl::data::ImageFolder read_photos(const Options& o) {
+  tl::data::ImageFolder photos = tl::data::image_folder(o.folder);
+  if (!o.valid.empty()) {
+    const tl::data::ImageFolder valid = tl::data::image_folder(o.valid);
+    photos.valid = tl::data::with_classes(valid.train, photos.classes());
+    photos.notes.insert(photos.notes.end(), valid.notes.begin(), valid.notes.end());
+  }
+  for (const std::string& text : photos.notes) note(text);
+  tl::data::check_trainable(photos.train);
+  return photos;
+}
+
+void check_matched(Index matched, const std::string& glob, const tl::Model<float>& model) {
+  const auto parameters = model.parameters();
+  TL_CHECK(matched > 0, "no parameter matches '", printable(glob), "': names are such as '",
+           printable(parameters.front().name), "' (see tl inspect)");
+}
+
+/// --freeze and --train, which come on top of the method.
+void apply_globs(const Options& o, tl::Model<float>& model) {
+  if (!o.train.empty()) {
+    const tl::transfer::Layer<float> head = tl::transfer::layers(model).back();
+    model.freeze();
+    tl::transfer::set_trainable(head, true);
+    for (const std::string& glob : o.train) check_matched(model.unfreeze(glob), glob, model);
+  }
+  for (const std::string& glob : o.freeze) check_matched(model.freeze(glob), glob, model);
+}
+
+/// Throws when the file could not be written: better now than after an hour's work.
+void check_writable(const std::filesystem::path& path) { const tl::AtomicFile never_committed(path); }
+
+/// Prints a finished epoch as a line.
+void show_epoch(const tl::train::EpochReport& r) {
+  std::cout << "epoch " << r.epoch + 1 << '/' << r.epochs << "  loss " << fixed(r.loss, 4) << "  accuracy "
+            << percent(r.accuracy);
+  if (r.valid)
+    std::cout << "  validation " << percent(r.valid->accuracy()) << " (loss " << fixed(r.valid->loss(), 4)
+              << ")";
+  std::cout << "  " << fixed(r.seconds, 1) << " s" << std::endl;
+}
+
+Json to_json(const Options& o, const tl::train::FineTuneResult& result, const std::string& method) {
+  Json json = {{"folder", o.folder.string()},
+               {"weights", o.weights.string()},
+               {"out", o.out.string()},
+               {"method", method},
+               {"from_scratch", o.from_scratch},
+               {"seed", o.seed},
+               {"preprocess", result.preprocess.to_string()},
+               {"train_images", result.train_set.size()},
+               {"valid_images", result.valid_set.size()},
+               {"trained_parameters", result.trained_elements},
+               {"skipped_images", result.skipped.size()},
+               {"epochs", Json::array()}};
+  for (const tl::train::EpochReport& r : result.history) {
+    json["epochs"].push_back({{"loss", r.loss},
+                              {"accuracy", r.accuracy},
+                              {"valid_loss", r.valid->loss()},
+                              {"valid_accuracy", r.valid->accuracy()},
+                              {"seconds", r.seconds}});
+  }
+  json["valid_accuracy"] = result.valid->accuracy();
+  json["classes"] = Json::array();
+  for (Index c = 0; c < result.valid->classes(); ++c) {
+    const tl::train::ClassFigures figures = result.valid->figures(c);
+    json["classes"].push_back({{"label", result.train_set.class_names[static_cast<std::size_t>(c)]},
+                               {"images", figures.images},
+                               {"precision", figures.precision()},
+                               {"recall", figures.recall()}});
+  }
+  return json;
+}
+
+tl::train::FineTuneOptions training_options(const Options& o, const tl::Model<float>& model) {
+  tl::train::FineTuneOptions t;
+  t.method = tl::transfer::Method::parse(o.method);
+  if (o.from_scratch) {
+    TL_CHECK(t.method.kind == tl::transfer::MethodKind::full && o.train.empty() && o.freeze.empty(),
+             "--from-scratch trains every layer: use it with --method full and without --train and --freeze");
+    t.later_share = t.earlier_share = 1;
+    if (o.lr == 0) t.lr = 0.05;
+  }
+  t.epochs = o.epochs;
+  t.batch_size = o.batch;
+  if (o.lr != 0) t.lr = o.lr;
+  t.seed = o.seed;
+  t.strict = o.strict;
+  t.preprocess = find_preprocess(o.preprocess, model.graph());
+  if (!t.preprocess) {
+    t.preprocess = tl::data::Preprocess::imagenet();
+    note("the network does not say how images are prepared: assuming the ImageNet standard (--preprocess " +
+         t.preprocess->to_string() + ")");
+  }
+  scale_to(*t.preprocess, o.size);
+  return t;
+}
+
+/// The bar of the epoch in progress, or of the features computed before the first one.
+class Bars {
+ public:
+  void step(const tl::train::StepReport& r) {
+    if (!bar_ || title_epoch_ != r.epoch) {
+      bar_.emplace("epoch " + std::to_string(r.epoch + 1) + "/" + std::to_string(r.epochs), r.batches);
+      title_epoch_ = r.epoch;
+    }
+    bar_->update(r.batch, "loss " + fixed(r.loss, 3) + "  accuracy " + percent(r.accuracy));
+  }
+  void features(Index done, Index total) {
+    if (!bar_ || title_epoch_ != -1) {
+      bar_.emplace("features", total);
+      title_epoch_ = -1;
+    }
+    bar_->update(done);
+  }
+  void clear() { bar_.reset(); }
+
+ private:
+  std::optional<Progress> bar_;
+  Index title_epoch_ = -2;
+};
+
+void finetune(const Options& o) {
+  use_threads(o.threads);
+  const ModelPtr model = load_model(o.weights);
+  tl::train::FineTuneOptions training = training_options(o, *model);
+  const tl::data::ImageFolder photos = read_photos(o);
+  check_writable(o.out);
+  if (!o.json_out.empty()) check_writable(o.json_out);
+
+  tl::transfer::replace_head(*model, photos.classes(), o.seed);
+  if (o.from_scratch) tl::transfer::reset_parameters(*model, o.seed);
+  apply_globs(o, *model);
+  std::cout << counted(photos.train.size(), "image") << " of " << photos.classes().size() << " classes in "
+            << printable(o.folder.string()) << std::endl;
+  Bars bars;
+  training.on_note = [&](const std::string& text) {
+    bars.clear(), std::cout << printable(text) << std::endl;
+  };
+  training.on_step = [&](const tl::train::StepReport& r) { bars.step(r); };
+  training.on_epoch = [&](const tl::train::EpochReport& r) { bars.clear(), show_epoch(r); };
+  training.on_features = [&](Index done, Index total) { bars.features(done, total); };
+  training.should_stop = [] { return interrupted != 0; };
+
+  const InterruptWatch watch;
+  const tl::train::FineTuneResult result = tl::train::fine_tune(*model, photos, training);
+  bars.clear();
+  if (result.stopped) throw Failure("stopped before the last epoch: nothing was written");
+  for (const tl::data::Skipped& skipped : result.skipped) note(skipped.reason);
+  if (!result.skipped.empty())
+    note(counted(static_cast<Index>(result.skipped.size()), "image") +
+         " could not be read and were left out");
+  tl::onnx::save(*model, o.out);
+  if (!o.json_out.empty())
+    tl::write_file_atomically(o.json_out, to_json(o, result, tl::concat(training.method)).dump(2) + "\n");
+  std::cout << "trained " << grouped(result.trained_elements) << " parameters; right for "
+            << result.valid->correct() << " of " << counted(result.valid->count(), "validation image") << ": "
+            << percent(result.valid->accuracy()) << "\nwritten: " << printable(o.out.string()) << std::endl;
+}
+
+}  // namespace
+
+void add_finetune(CLI::App& app, Command& chosen) {
+  auto o = std::make_shared<Options>();
+  CLI::App* c =
+      app.add_subcommand("finetune", "Teach a pretrained network the classes of a folder of photos");
+  c->add_option("FOLDER", o->folder, "one folder a class, or train/ and valid/ with one a class")->required();
+  c->add_option("--weights", o->weights, "the pretrained network (.onnx)")->required();
+  c->add_option("--out", o->out, "the .onnx file to write")->required();
+  c->add_option("--valid", o->valid, "photos to validate with; otherwise a fifth is held out");
+  c->add_option("--method", o->method, "head, last:N, full or two-stage")->capture_default_str();
+  c->add_option("--freeze", o->freeze, "parameters that are not trained, such as 'layer1.*'");
+  c->add_option("--train", o->train, "train only these, and the head");
+  c->add_option("--epochs", o->epochs)->capture_default_str()->check(CLI::Range(1, 100000));
+  c->add_option("--batch", o->batch, "images a step")->check(CLI::Range(1, 4096));
+  c->add_option("--lr", o->lr, "learning rate of the head")->check(CLI::PositiveNumber);
+  c->add_option("--size", o->size, "image size in pixels")->check(CLI::Range(8, 2048));
+  c->add_option("--seed", o->seed)->capture_default_str();
+  add_threads(*c, o->threads);
+  add_preprocess(*c, o->preprocess);
+  c->add_flag("--strict", o->strict, "a broken image is an error");
+  c->add_flag("--from-scratch", o->from_scratch,
+              "forget the weights first, for comparison (with --method full)");
+  c->add_option("--json-out", o->json_out, "write the figures to this file");
+  c->footer(
+      "Example:\n  tl finetune animals/ --weights resnet18.onnx --method head --epochs 5 --out animals.onnx");
+  c->callback([o, &chosen] { chosen = [o] { finetune(*o); }; });
+}
+
+}  // namespace program

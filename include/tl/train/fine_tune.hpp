@@ -1,0 +1,232 @@
+// fine_tune: a pretrained network learns new classes.
+//
+//   auto photos = tl::data::image_folder("animals/");
+//   auto model = tl::onnx::load<float>("resnet18.onnx");
+//   tl::transfer::replace_head(model, photos.classes());
+//   auto result = tl::train::fine_tune(model, photos, {.epochs = 3});
+//
+// Layers that are frozen when it is called stay so. Where nothing below the head is trained and images are
+// not varied, the features are computed once and the epochs cost milliseconds.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tl/data/split.hpp>
+#include <tl/io/metadata.hpp>
+#include <tl/train/fit.hpp>
+#include <tl/transfer/features.hpp>
+#include <tl/transfer/head.hpp>
+#include <tl/transfer/layers.hpp>
+#include <tl/transfer/method.hpp>
+
+namespace tl::train {
+
+/// A choice of 0 (or none) is made by fine_tune; what it chose stands in the result's notes.
+struct FineTuneOptions {
+  transfer::Method method{};
+  Index epochs = 5;
+  Index batch_size = 0;
+  double lr = 0;  ///< of the head; the layers below get shares of it
+  double momentum = 0.9, weight_decay = 1e-4, smoothing = 0.1;
+  double later_share = 0.3, earlier_share = 0.1;  ///< of the head's rate, for the layers below it
+  std::optional<bool> freeze_batch_norm{};
+  std::optional<data::Augment> augment{};
+  std::optional<data::Preprocess> preprocess{};  ///< none: the model's own, or ImageNet's
+  std::uint64_t seed = 0;
+  double hold_out = 0.2;  ///< share of the images that validate, where none are set apart
+  bool strict = false;    ///< a broken image is an error
+  std::size_t cache_bytes = std::size_t{2} << 30;  ///< for decoded images
+  std::function<void(const std::string&)> on_note{};
+  std::function<void(const StepReport&)> on_step{};
+  std::function<void(const EpochReport&)> on_epoch{};
+  std::function<void(Index done, Index total)> on_features{};
+  std::function<bool()> should_stop{};
+};
+
+struct FineTuneResult {
+  std::vector<EpochReport> history;
+  std::optional<Evaluation> valid;     ///< after the last epoch
+  std::vector<data::Skipped> skipped;  ///< images that could not be read
+  Index trained_elements = 0;          ///< parameters that were trained, elements counted
+  data::Dataset train_set, valid_set;
+  data::Preprocess preprocess;
+  bool stopped = false;  ///< by should_stop, before the last epoch
+};
+
+namespace fine_tune_impl {
+
+/// The preprocessing that a fine-tuning uses: asked for, the model's own, or torchvision's for ImageNet.
+inline data::Preprocess choose_preprocess(const Model<float>& model, const FineTuneOptions& o,
+                                          const std::function<void(const std::string&)>& note) {
+  if (o.preprocess) return *o.preprocess;
+  const std::string own = io::preprocess_spec(model.metadata());
+  if (!own.empty()) return data::Preprocess::parse(own);
+  note("the network does not say how images are prepared: assuming the ImageNet standard, " +
+       data::Preprocess::imagenet().to_string());
+  return data::Preprocess::imagenet();
+}
+
+/// Puts back which parameters are trained when a stage or an error ends.
+class KeepTrainable {
+ public:
+  explicit KeepTrainable(const Model<float>& model) {
+    for (const nn::Named<float>& p : model.parameters()) before_.emplace_back(p.var, p.var.requires_grad());
+  }
+  KeepTrainable(const KeepTrainable&) = delete;
+  KeepTrainable& operator=(const KeepTrainable&) = delete;
+  ~KeepTrainable() { restore(); }
+  void restore() {
+    for (auto& [var, trainable] : before_) var.set_requires_grad(trainable);
+  }
+
+ private:
+  std::vector<std::pair<Var<float>, bool>> before_;
+};
+
+/// One run of fine_tune: what its stages share.
+class Run {
+ public:
+  Run(Model<float>& model, const data::ImageFolder& photos, const FineTuneOptions& options)
+      : model_(model), o_(options) {
+    result_.preprocess = choose_preprocess(model, o_, [this](const std::string& text) { note(text); });
+    divide(photos);
+    data::check_trainable(result_.train_set);
+    const Shape logits = model.graph().infer(
+        std::vector<Shape>{example()})[static_cast<std::size_t>(model.graph().outputs()[0])];
+    const auto classes = static_cast<Index>(result_.train_set.class_names.size());
+    TL_CHECK(logits == Shape({1, classes}), "the network gives ", logits, " for an image, but there are ",
+             classes, " classes: call replace_head first");
+    batch_size_ = o_.batch_size > 0 ? o_.batch_size : std::min<Index>(32, std::max<Index>(8, images() / 20));
+  }
+
+  FineTuneResult run() {
+    KeepTrainable trainable(model_);
+    if (o_.method.kind == transfer::MethodKind::two_stage) {
+      transfer::freeze_all_but_last(model_, 1);
+      note("first the head alone, for one epoch");
+      stage(1, false);
+      trainable.restore();
+      if (result_.stopped) return std::move(result_);
+      note("then every layer that is not frozen");
+    }
+    if (o_.method.kind == transfer::MethodKind::head) transfer::freeze_all_but_last(model_, 1);
+    if (o_.method.kind == transfer::MethodKind::last) transfer::freeze_all_but_last(model_, o_.method.layers);
+    if (o_.freeze_batch_norm.value_or(batch_size_ < 16)) {
+      if (const Index n = transfer::freeze_batch_norm(model_); n > 0)
+        note(concat(n, " batch normalisations keep to their running statistics"));
+    }
+    stage(o_.epochs, true);
+    model_.metadata()[io::preprocess_key] = result_.preprocess.to_string();
+    return std::move(result_);
+  }
+
+ private:
+  void note(const std::string& text) const {
+    if (o_.on_note) o_.on_note(text);
+  }
+  Index images() const { return result_.train_set.size(); }
+  Shape example() const {
+    const data::Size size = result_.preprocess.fixed_size().value_or(data::Size{224, 224});
+    return {1, data::Image::channels, size.height, size.width};
+  }
+
+  void divide(const data::ImageFolder& photos) {
+    if (!photos.valid.empty()) {
+      result_.train_set = photos.train;
+      result_.valid_set = photos.valid;
+      return;
+    }
+    const data::Split split = data::hold_out(photos.train, o_.hold_out, o_.seed);
+    result_.train_set = photos.train.subset(split.train);
+    result_.valid_set = photos.train.subset(split.valid);
+    note(
+        concat(result_.valid_set.size(), " of ", photos.train.size(), " images are held out for validation"));
+  }
+
+  /// Trains what is not frozen for some epochs. The last stage decides on the rate and the variation of
+  /// images.
+  void stage(Index epochs, bool last) {
+    result_.trained_elements = std::max(result_.trained_elements, transfer::trainable_elements(model_));
+    TL_CHECK(transfer::trainable_elements(model_) > 0, "every layer is frozen: there is nothing to train");
+    const ValueId cut = transfer::frozen_cut(model_.graph());
+    const bool only_head = cut == transfer_input_of_head();
+    const data::Augment augment = o_.augment.value_or(only_head ? data::Augment::none() : data::Augment{});
+    data::LoaderOptions train{
+        .batch_size = batch_size_, .shuffle = true, .strict = o_.strict, .seed = o_.seed};
+    train.augment = augment;
+    train.cache_bytes = o_.cache_bytes;
+    const data::LoaderOptions valid{
+        .batch_size = batch_size_, .strict = o_.strict, .cache_bytes = o_.cache_bytes / 4};
+    const data::Loader valid_images(result_.valid_set, result_.preprocess, valid);
+    const double lr = o_.lr > 0 ? o_.lr : default_rate(only_head);
+    if (cut != model_.graph().inputs()[0] && augment.does_nothing()) {
+      train.shuffle = false;
+      const data::Loader train_images(result_.train_set, result_.preprocess, train);
+      const transfer::SplitModel<float> parts = transfer::split_at(model_.graph(), cut, example());
+      const auto features_of = [&](const data::Loader& images, bool shuffle) {
+        const Index total = images.dataset().size();
+        transfer::Features features = transfer::compute_features(*parts.prefix, images, [&](Index done) {
+          if (o_.on_features) o_.on_features(done, total);
+        });
+        remember_skipped(images);
+        return transfer::FeatureLoader(std::move(features), images.dataset(),
+                                       {.batch_size = batch_size_, .shuffle = shuffle, .seed = o_.seed});
+      };
+      const transfer::FeatureLoader train_features = features_of(train_images, true);
+      const transfer::FeatureLoader valid_features = features_of(valid_images, false);
+      train_on(*parts.rest, train_features, valid_features, epochs, lr, last);
+    } else {
+      const data::Loader train_images(result_.train_set, result_.preprocess, train);
+      train_on(model_, train_images, valid_images, epochs, lr, last);
+      remember_skipped(train_images);
+      remember_skipped(valid_images);
+    }
+  }
+
+  template <class Loader>
+  void train_on(nn::Module<float>& network, const Loader& train, const Loader& valid, Index epochs, double lr,
+                bool last) {
+    optim::Sgd<float> sgd(
+        transfer::groups_by_depth(model_, {.head = lr, .later = o_.later_share, .earlier = o_.earlier_share}),
+        {.momentum = o_.momentum, .weight_decay = o_.weight_decay, .nesterov = o_.momentum > 0});
+    FitOptions fit_options{.epochs = epochs, .seed = o_.seed};
+    fit_options.schedule = {.kind = optim::ScheduleKind::one_cycle, .rise = 0.3, .div = 10, .div_final = 1e3};
+    fit_options.loss.smoothing = o_.smoothing;
+    fit_options.on_step = o_.on_step;
+    fit_options.on_epoch = o_.on_epoch;
+    fit_options.should_stop = o_.should_stop;
+    std::vector<EpochReport> history = fit(network, sgd, train, fit_options, &valid);
+    result_.stopped = static_cast<Index>(history.size()) < epochs;
+    if (!history.empty()) result_.valid = history.back().valid;
+    if (last) result_.history = std::move(history);
+  }
+
+  /// Measured on the image sets of docs/benchmarks.md; a head alone bears more.
+  static double default_rate(bool only_head) { return only_head ? 0.1 : 0.02; }
+
+  ValueId transfer_input_of_head() const { return transfer::find_head(model_.graph()).input; }
+
+  void remember_skipped(const data::Loader& loader) {
+    for (data::Skipped& skipped : loader.skipped()) result_.skipped.push_back(std::move(skipped));
+  }
+
+  Model<float>& model_;
+  const FineTuneOptions& o_;
+  FineTuneResult result_{};
+  Index batch_size_ = 0;
+};
+
+}  // namespace fine_tune_impl
+
+/// Trains a network whose head fits the classes of `photos`. Without validation images a seeded, stratified
+/// share is held out. The network remembers its preprocessing. Throws tl::Error when there is nothing to
+/// train, or when the head does not fit.
+inline FineTuneResult fine_tune(Model<float>& model, const data::ImageFolder& photos,
+                                const FineTuneOptions& options = {}) {
+  return fine_tune_impl::Run(model, photos, options).run();
+}
+
+}  // namespace tl::train

@@ -1,0 +1,83 @@
+// replace_head: a new last layer for the classes at hand.
+//
+//   features:(N,D)  ->  w:(classes,D), b:(classes)  ->  logits:(N,classes)
+//
+// D comes from the network. A softmax at the end is left out: the loss works on logits.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <tl/graph/subgraph.hpp>
+#include <tl/io/metadata.hpp>
+#include <tl/nn/init.hpp>
+#include <tl/nn/model.hpp>
+
+namespace tl::transfer {
+
+/// Where the classifier of a network stands.
+struct Head {
+  int node = -1;        ///< the last node with a weight: fully connected, or a convolution
+  ValueId input = -1;   ///< what it reads
+  ValueId weight = -1;  ///< its parameter
+  Index width = 0;      ///< D
+  bool is_convolution = false;
+};
+
+/// Follows the network from its output back to the last layer with a weight. Throws when there is none that
+/// could be replaced.
+template <class T>
+Head find_head(const Graph<T>& graph) {
+  TL_CHECK(graph.outputs().size() == 1, "[head] expected a network with one output, got ",
+           graph.outputs().size());
+  for (ValueId id = graph.outputs()[0];;) {
+    const int index = graph.producer(id);
+    TL_CHECK(index >= 0,
+             "[head] expected a fully connected or convolutional layer before the output, got none");
+    const GraphNode<T>& node = graph.nodes()[static_cast<std::size_t>(index)];
+    const bool is_linear = node.operation->template get_if<ops::Linear>() != nullptr;
+    const bool is_convolution = node.operation->template get_if<ops::Conv2d>() != nullptr;
+    if (is_linear || is_convolution) {
+      const GraphValue<T>& weight = graph.value(node.inputs[1]);
+      TL_CHECK(weight.var.defined(), "[head] expected a weight in node '", node.name,
+               "', got a computed value");
+      return {index, node.inputs[0], node.inputs[1], weight.var.shape(1), is_convolution};
+    }
+    TL_CHECK(node.inputs.size() == 1,
+             "[head] expected a fully connected or convolutional layer before the "
+             "output, got [",
+             node.operation->name(), "] (node '", node.name, "')");
+    id = node.inputs[0];
+  }
+}
+
+/// Gives the network a last layer for these classes, which become its labels. Initial weights depend on the
+/// seed.
+template <class T>
+void replace_head(Model<T>& model, const std::vector<std::string>& class_names, std::uint64_t seed = 0) {
+  TL_CHECK(class_names.size() >= 2, "[head] expected at least two classes, got ", class_names.size());
+  const auto classes = static_cast<Index>(class_names.size());
+  model.edit([&](Graph<T>& graph) {
+    const Head head = find_head(graph);
+    const std::string name = graph.nodes()[static_cast<std::size_t>(head.node)].name;
+    const auto unused = [&graph](std::string wanted) {
+      while (graph.find(wanted) >= 0) wanted += "_new";
+      return wanted;
+    };
+    ValueId features = head.input;
+    if (head.is_convolution) {
+      features = graph.add_node(unused("head/pool"), ops::AdaptiveAveragePool2d{{1, 1}}, {features});
+      features = graph.add_node(unused("head/flatten"), ops::Flatten{}, {features});
+    }
+    const ValueId w = graph.add_var(
+        unused("head.weight"), ValueKind::parameter,
+        Var<T>(nn::kaiming_uniform<T>({classes, head.width}, Rng(seed, 0x68656164)), true));  // "head"
+    const ValueId b =
+        graph.add_var(unused("head.bias"), ValueKind::parameter, Var<T>(Tensor<T>::zeros({classes}), true));
+    graph.set_outputs({graph.add_node(unused("head"), ops::Linear{}, {features, w, b}, unused("logits"))});
+    graph = pruned(graph);
+  });
+  io::set_labels(model.metadata(), class_names);
+}
+
+}  // namespace tl::transfer

@@ -1,0 +1,103 @@
+// Layers of a network, whatever file it came from: what `last:3` counts and what rates are given to.
+//
+// A layer is a node with a weight (convolution, fully connected), together with the normalisations and biases
+// that follow it; layers stand in the order of execution, the head last.
+#pragma once
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tl/nn/model.hpp>
+#include <tl/optim/groups.hpp>
+
+namespace tl::transfer {
+
+template <class T>
+struct Layer {
+  std::string name;  ///< of its first parameter
+  std::vector<nn::Named<T>> parameters;
+};
+
+template <class T>
+std::vector<Layer<T>> layers(const Model<T>& model) {
+  std::vector<Layer<T>> result;
+  std::set<ValueId> seen;
+  for (const GraphNode<T>& node : model.graph().nodes()) {
+    bool has_weight = false;
+    std::vector<nn::Named<T>> own;
+    for (const ValueId id : node.inputs) {
+      const GraphValue<T>& value = model.graph().value(id);
+      if (value.kind != ValueKind::parameter || !seen.insert(id).second) continue;
+      own.push_back({value.name, value.var});
+      has_weight |= value.var.shape().rank() > 1;
+    }
+    if (own.empty()) continue;
+    if (has_weight || result.empty()) result.push_back({own.front().name, {}});
+    std::vector<nn::Named<T>>& parameters = result.back().parameters;
+    parameters.insert(parameters.end(), own.begin(), own.end());
+  }
+  return result;
+}
+
+template <class T>
+void set_trainable(const Layer<T>& layer, bool trainable) {
+  for (nn::Named<T> p : layer.parameters) p.var.set_requires_grad(trainable);
+}
+
+/// Freezes all layers but the last n. Layers that are frozen already stay so.
+template <class T>
+void freeze_all_but_last(const Model<T>& model, Index n) {
+  const std::vector<Layer<T>> all = layers(model);
+  TL_CHECK(n >= 1, "[freeze] expected at least one layer to train, got ", n);
+  for (std::size_t i = 0; i + static_cast<std::size_t>(n) < all.size(); ++i) set_trainable(all[i], false);
+}
+
+/// Freezes the scale and shift of every batch normalisation, which then keeps to its running statistics.
+/// Returns how many there are.
+template <class T>
+Index freeze_batch_norm(const Model<T>& model) {
+  Index count = 0;
+  for (const GraphNode<T>& node : model.graph().nodes()) {
+    if (node.operation->template get_if<ops::BatchNorm>() == nullptr) continue;
+    ++count;
+    for (const ValueId id : node.inputs) {
+      const GraphValue<T>& value = model.graph().value(id);
+      if (value.kind == ValueKind::parameter) Var<T>(value.var).set_requires_grad(false);
+    }
+  }
+  return count;
+}
+
+/// Parameters that require a gradient, elements counted.
+template <class T>
+Index trainable_elements(const Model<T>& model) {
+  Index count = 0;
+  for (const nn::Named<T>& p : model.parameters()) count += p.var.requires_grad() ? p.var.value().size() : 0;
+  return count;
+}
+
+/// Rates by depth (Howard, Ruder 2018, https://arxiv.org/abs/1801.06146, section 3.2): the head's, and a
+/// share of it for the later and for the earlier half of the layers below.
+struct DepthRates {
+  double head = 0.01;
+  double later = 0.1, earlier = 0.01;  ///< shares of the head's rate
+};
+
+template <class T>
+std::vector<optim::ParameterGroup<T>> groups_by_depth(const Model<T>& model, const DepthRates& rates) {
+  const std::vector<Layer<T>> all = layers(model);
+  std::vector<nn::Named<T>> parts[3];
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::size_t part = i + 1 == all.size() ? 2 : 2 * i >= all.size() ? 1 : 0;
+    parts[part].insert(parts[part].end(), all[i].parameters.begin(), all[i].parameters.end());
+  }
+  std::vector<optim::ParameterGroup<T>> groups;
+  optim::add_groups(groups, parts[0], rates.head * rates.earlier, "earlier layers");
+  optim::add_groups(groups, parts[1], rates.head * rates.later, "later layers");
+  optim::add_groups(groups, parts[2], rates.head, "head");
+  return groups;
+}
+
+}  // namespace tl::transfer

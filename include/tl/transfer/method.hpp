@@ -1,0 +1,53 @@
+// Which layers a fine-tuning trains.
+//
+//   head        the new last layer; everything before it is frozen
+//   last:N      the last N layers, the head among them
+//   full        every layer
+//   two-stage   the head for one epoch, then every layer (Howard, Gugger 2020,
+//   https://arxiv.org/abs/2002.04688)
+#pragma once
+
+#include <charconv>
+#include <ostream>
+#include <string_view>
+
+#include <tl/core/shape.hpp>
+
+namespace tl::transfer {
+
+enum class MethodKind { head, last, full, two_stage };
+
+struct Method {
+  MethodKind kind = MethodKind::two_stage;
+  Index layers = 0;  ///< of last:N
+
+  /// Reads "head", "last:3", "full" or "two-stage".
+  static Method parse(std::string_view text) {
+    if (text == "head") return {MethodKind::head};
+    if (text == "full") return {MethodKind::full};
+    if (text == "two-stage") return {MethodKind::two_stage};
+    constexpr std::string_view prefix = "last:";
+    Method method{MethodKind::last};
+    const bool numbered = text.substr(0, prefix.size()) == prefix;
+    const std::string_view number = numbered ? text.substr(prefix.size()) : std::string_view{};
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), method.layers);
+    TL_CHECK(numbered && error == std::errc{} && end == number.data() + number.size() && method.layers >= 1,
+             "unknown method '", text, "': expected head, last:N (such as last:3), full or two-stage");
+    return method;
+  }
+  friend std::ostream& operator<<(std::ostream& out, const Method& method) {
+    switch (method.kind) {
+      case MethodKind::head:
+        return out << "head";
+      case MethodKind::full:
+        return out << "full";
+      case MethodKind::two_stage:
+        return out << "two-stage";
+      case MethodKind::last:
+        break;
+    }
+    return out << "last:" << method.layers;
+  }
+};
+
+}  // namespace tl::transfer
