@@ -72,7 +72,7 @@ run_stage() {
 }
 
 configuration=Release
-release=(-DCMAKE_BUILD_TYPE=Release -DTL_WERROR=ON)
+release=(-DCMAKE_BUILD_TYPE=Release -DTL_WERROR=ON -DTL_BUILD_TESTS=ON -DTL_BUILD_BENCH=ON)
 sanitized=(-DTL_BUILD_BENCH=OFF -DTL_WERROR=OFF) # what sanitizers insert makes g++ warn without reason
 [ "$full" = 0 ] || configuration=full
 run_stage g++ build $configuration "${release[@]}" "-DCMAKE_CXX_COMPILER=${CXX:-g++}"
