@@ -80,9 +80,11 @@ inline void write(NodeWriter& n, const ops::Exp&) { n.op("Exp"); }
 inline void write(NodeWriter& n, const ops::Log&) { n.op("Log"); }
 inline void write(NodeWriter& n, const ops::Sqrt&) { n.op("Sqrt"); }
 inline void write(NodeWriter& n, const ops::Abs&) { n.op("Abs"); }
+// [leaky_relu]
 inline void write(NodeWriter& n, const ops::LeakyRelu& op) {
   n.op("LeakyRelu").attribute("alpha", op.slope());
 }
+// [/leaky_relu]
 inline void write(NodeWriter& n, const ops::HardSigmoid& op) {
   n.op("HardSigmoid").attribute("alpha", op.slope()).attribute("beta", op.shift());
 }

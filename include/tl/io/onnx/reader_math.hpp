@@ -167,10 +167,12 @@ void neg(Node<T>& n) {
   n.set_integers(Integers::same(combine(zero, n.integers(0).tensor(), checked::sub)));
 }
 
+// [leaky_relu]
 template <class T>
 void leaky_relu(Node<T>& n) {
   n.compute(ops::LeakyRelu(n.number("alpha", 0.01)), {0});
 }
+// [/leaky_relu]
 
 template <class T>
 void hard_sigmoid(Node<T>& n) {

@@ -184,7 +184,7 @@ class Writer {
     NodeWriter writer(document_, node.name, std::move(inputs), std::move(shapes),
                       names_[static_cast<std::size_t>(node.output)]);
     try {
-      TL_CHECK(write_operation(writer, *node.operation), "ONNX has no such operation");
+      TL_CHECK(write_operation(writer, *node.operation), "there is no ONNX writer for it");
     } catch (const Error& error) {
       fail("[", node.operation->name(), "] cannot be saved (node '", node.name, "'): ", error.what());
     }
