@@ -114,6 +114,21 @@ class Graph {
     return trainable;
   }
 
+  /// For each node, whether it runs in training mode when the graph does; see run().
+  std::vector<bool> training_nodes() const {
+    const std::vector<bool> trainable = trainable_values();
+    std::vector<bool> before_trained(values_.size(), false), trains(nodes_.size());
+    for (std::size_t n = nodes_.size(); n-- > 0;) {
+      const auto output = static_cast<std::size_t>(nodes_[n].output);
+      const Parameters own = parameters_of(nodes_[n]);
+      trains[n] = own != Parameters::frozen && (trainable[output] || before_trained[output]);
+      if (own == Parameters::trained || (own == Parameters::none && before_trained[output])) {
+        for (ValueId id : nodes_[n].inputs) before_trained[static_cast<std::size_t>(id)] = true;
+      }
+    }
+    return trains;
+  }
+
   /// The outputs for given inputs. In training, a node runs as in inference when its own parameters are all
   /// frozen (a frozen BatchNorm), or when nothing before it is trained; but a dropout that only nodes without
   /// parameters separate from a trained one belongs to that one and drops.
@@ -197,21 +212,6 @@ class Graph {
       found = Parameters::frozen;
     }
     return found;
-  }
-
-  /// For each node, whether it runs in training mode when the graph does; see run().
-  std::vector<bool> training_nodes() const {
-    const std::vector<bool> trainable = trainable_values();
-    std::vector<bool> before_trained(values_.size(), false), trains(nodes_.size());
-    for (std::size_t n = nodes_.size(); n-- > 0;) {
-      const auto output = static_cast<std::size_t>(nodes_[n].output);
-      const Parameters own = parameters_of(nodes_[n]);
-      trains[n] = own != Parameters::frozen && (trainable[output] || before_trained[output]);
-      if (own == Parameters::trained || (own == Parameters::none && before_trained[output])) {
-        for (ValueId id : nodes_[n].inputs) before_trained[static_cast<std::size_t>(id)] = true;
-      }
-    }
-    return trains;
   }
 
   /// How often each value is read on the way to the wanted ones; 0 for those not needed.

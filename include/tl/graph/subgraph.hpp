@@ -21,6 +21,9 @@ Graph<T> subgraph(const Graph<T>& whole, std::span<const ValueId> inputs, std::s
   TL_CHECK(inputs.size() == input_shapes.size(), "[subgraph] expected a shape for each of ", inputs.size(),
            " inputs, got ", input_shapes.size());
   std::vector<bool> needed(whole.values().size(), false), given(whole.values().size(), false);
+  for (const std::span<const ValueId> ids : {inputs, outputs}) {
+    for (const ValueId id : ids) whole.value(id);
+  }
   for (const ValueId id : inputs) given[static_cast<std::size_t>(id)] = true;
   for (const ValueId id : outputs) needed[static_cast<std::size_t>(id)] = true;
   for (auto node = whole.nodes().rbegin(); node != whole.nodes().rend(); ++node) {

@@ -6,7 +6,9 @@
 // in every epoch: epochs then cost what the rest of the network costs.
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -17,17 +19,21 @@
 
 namespace tl::transfer {
 
-/// The last value that everything trained reads and below which nothing is trained: the network's input when
-/// the first layer is trained, its output when nothing is.
+/// The last value that everything trained reads and below which nothing is trained, nor drops values in
+/// training: the network's input when the first layer is trained, its output when nothing is.
 template <class T>
 ValueId frozen_cut(const Graph<T>& graph) {
   TL_CHECK(graph.inputs().size() == 1 && graph.outputs().size() == 1,
            "[frozen_cut] expected a network with one input and one output, got ", graph.inputs().size(),
            " and ", graph.outputs().size());
-  const std::vector<bool> trainable = graph.trainable_values();
+  const std::vector<bool> trainable = graph.trainable_values(), trains = graph.training_nodes();
   const std::vector<GraphNode<T>>& nodes = graph.nodes();
-  std::size_t frozen = 0;  // nodes before the first one that is trained
-  while (frozen < nodes.size() && !trainable[static_cast<std::size_t>(nodes[frozen].output)]) ++frozen;
+  const auto is_frozen = [&](std::size_t n) {
+    const bool drops = trains[n] && nodes[n].operation->template get_if<ops::Dropout>() != nullptr;
+    return !drops && !trainable[static_cast<std::size_t>(nodes[n].output)];
+  };
+  std::size_t frozen = 0;  // nodes before the first one that is not
+  while (frozen < nodes.size() && is_frozen(frozen)) ++frozen;
   if (frozen == nodes.size()) return graph.outputs()[0];
   // The last reader of each value; a cut behind node k is possible where only k's result is read later.
   std::vector<std::size_t> last_reader(graph.values().size(), 0);
@@ -121,11 +127,11 @@ class FeatureLoader {
 
  private:
   data::Batch gather(std::span<const Index> rows) const {
-    const Tensor<float> all = features_.values.plain();
+    const Tensor<float>& all = features_.values;
     const Index n = static_cast<Index>(rows.size()), width = all.size() / all.shape(0);
     Shape shape = all.shape();
     shape[0] = n;
-    data::Batch batch{Tensor<float>::empty(shape), Tensor<std::int64_t>::empty({n}), {}};
+    data::Batch batch{Tensor<float>::empty(shape, all.layout()), Tensor<std::int64_t>::empty({n}), {}};
     float* to = batch.images.mutable_data();
     std::int64_t* labels = batch.labels.mutable_data();
     for (const Index row : rows) {
