@@ -17,10 +17,8 @@ namespace tl::transfer {
 
 /// Where the classifier of a network stands.
 struct Head {
-  int node = -1;        ///< the last node with a weight: fully connected, or a convolution
-  ValueId input = -1;   ///< what it reads
-  ValueId weight = -1;  ///< its parameter
-  Index width = 0;      ///< D
+  ValueId input = -1;  ///< what the last node with a weight reads: fully connected, or a convolution
+  Index width = 0;     ///< D
   bool is_convolution = false;
 };
 
@@ -36,16 +34,16 @@ Head find_head(const Graph<T>& graph) {
              "[head] expected a fully connected or convolutional layer before the output, got none");
     const GraphNode<T>& node = graph.nodes()[static_cast<std::size_t>(index)];
     const bool is_linear = node.operation->template get_if<ops::Linear>() != nullptr;
-    const bool is_convolution = node.operation->template get_if<ops::Conv2d>() != nullptr;
-    if (is_linear || is_convolution) {
+    const auto* convolution = node.operation->template get_if<ops::Conv2d>();
+    if (is_linear || convolution != nullptr) {
       const GraphValue<T>& weight = graph.value(node.inputs[1]);
       TL_CHECK(weight.var.defined(), "[head] expected a weight in node '", node.name,
                "', got a computed value");
-      return {index, node.inputs[0], node.inputs[1], weight.var.shape(1), is_convolution};
+      const Index groups = convolution != nullptr ? convolution->groups : 1;
+      return {node.inputs[0], weight.var.shape(1) * groups, convolution != nullptr};
     }
     TL_CHECK(node.inputs.size() == 1,
-             "[head] expected a fully connected or convolutional layer before the "
-             "output, got [",
+             "[head] expected a fully connected or convolutional layer before the output, got [",
              node.operation->name(), "] (node '", node.name, "')");
     id = node.inputs[0];
   }
@@ -57,14 +55,16 @@ template <class T>
 void replace_head(Model<T>& model, const std::vector<std::string>& class_names, std::uint64_t seed = 0) {
   TL_CHECK(class_names.size() >= 2, "[head] expected at least two classes, got ", class_names.size());
   const auto classes = static_cast<Index>(class_names.size());
+  const Head head = find_head(model.graph());
+  io::set_labels(model.metadata(), class_names);
   model.edit([&](Graph<T>& graph) {
-    const Head head = find_head(graph);
-    const std::string name = graph.nodes()[static_cast<std::size_t>(head.node)].name;
+    graph.set_outputs({head.input});
+    graph = pruned(graph);  // the names of the old head are free again
     const auto unused = [&graph](std::string wanted) {
       while (graph.find(wanted) >= 0) wanted += "_new";
       return wanted;
     };
-    ValueId features = head.input;
+    ValueId features = graph.outputs()[0];
     if (head.is_convolution) {
       features = graph.add_node(unused("head/pool"), ops::AdaptiveAveragePool2d{{1, 1}}, {features});
       features = graph.add_node(unused("head/flatten"), ops::Flatten{}, {features});
@@ -75,9 +75,7 @@ void replace_head(Model<T>& model, const std::vector<std::string>& class_names, 
     const ValueId b =
         graph.add_var(unused("head.bias"), ValueKind::parameter, Var<T>(Tensor<T>::zeros({classes}), true));
     graph.set_outputs({graph.add_node(unused("head"), ops::Linear{}, {features, w, b}, unused("logits"))});
-    graph = pruned(graph);
   });
-  io::set_labels(model.metadata(), class_names);
 }
 
 }  // namespace tl::transfer

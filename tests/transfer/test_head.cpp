@@ -1,0 +1,203 @@
+// replace_head: networks of every kind of head get a new one; what stands before it is kept as it is.
+#include <tl/io/onnx/load.hpp>
+#include <tl/io/onnx/save.hpp>
+#include <tl/transfer/head.hpp>
+
+#include "transfer/networks.hpp"
+
+using namespace tl;
+using namespace tl::test;
+using transfer::replace_head;
+using V = Var<float>;
+
+namespace {
+
+const std::vector<std::string> animals{"cat", "dog", "owl"};
+
+V weight(std::string_view name, const Shape& shape) { return V(hash_tensor<float>(name, shape), true); }
+
+/// image (1,4,6,6), through a 1x1 convolution "body"; heads are added to `top`.
+struct Body {
+  Graph<float> graph;
+  ValueId input, top;
+
+  Body() {
+    input = graph.add_input("image", {1, 4, 6, 6});
+    top = graph.add_node("body", ops::Conv2d{}, {input, parameter("body.weight", {8, 4, 1, 1})});
+  }
+  ValueId parameter(std::string name, const Shape& shape) {
+    return graph.add_var(name, ValueKind::parameter, weight(name, shape));
+  }
+  template <class Op>
+  void add(std::string name, Op op, std::vector<ValueId> more = {}) {
+    more.insert(more.begin(), top);
+    top = graph.add_node(std::move(name), std::move(op), std::move(more));
+  }
+  Model<float> model() {
+    graph.set_outputs({top});
+    return Model<float>(graph);
+  }
+};
+
+/// What the network computes before its head, and what the new head makes of that.
+Tensor<float> by_hand(const Model<float>& model, const Tensor<float>& features) {
+  return linear(V(features), model.parameter("head.weight"), model.parameter("head.bias")).value();
+}
+
+const Tensor<float> images = hash_tensor<float>("images", {3, 4, 6, 6});
+
+/// The features of a Body: its convolution's means over the image.
+Tensor<float> means(const Model<float>& model) {
+  const V body = conv2d(V(images), model.parameter("body.weight"), ops::Conv2d{});
+  return flatten(global_average_pool2d(body)).value();
+}
+
+}  // namespace
+
+TEST_CASE("a fully connected head is replaced; the layers below are shared, the old weights are gone") {
+  const ModelPtr model = small_resnet(10);
+  const Var<float> conv = model->parameter("conv1.weight");
+  replace_head(*model, animals);
+  CHECK(model->parameter("conv1.weight").same(conv));
+  CHECK_THROWS(model->parameter("fc.weight"));
+  CHECK_THROWS(model->parameter("fc.bias"));
+  CHECK(model->parameter("head.weight").shape() == Shape{3, 16});
+  CHECK(model->parameter("head.bias").shape() == Shape{3});
+  CHECK(model->predict(Tensor<float>::ones({2, 3, 16, 16})).shape() == Shape{2, 3});
+  CHECK(io::labels(model->metadata()) == animals);
+  CHECK(model->graph().value(model->graph().outputs()[0]).name == "logits");
+}
+
+TEST_CASE("the new head reads what the old one read") {
+  Body body;
+  body.add("pool", ops::AdaptiveAveragePool2d{{1, 1}});
+  body.add("flat", ops::Flatten{});
+  body.add("fc", ops::Linear{}, {body.parameter("fc.weight", {5, 8}), body.parameter("fc.bias", {5})});
+  body.add("softmax", ops::Softmax{});
+  Model<float> model = body.model();
+  replace_head(model, animals);
+  CHECK(model.graph().nodes().size() == 4);  // the softmax is left out
+  CHECK(same_bits(model.predict(images), by_hand(model, means(model))));
+}
+
+TEST_CASE("a convolutional head as SqueezeNet's is replaced by pooling and a fully connected layer") {
+  Body body;
+  body.add("classifier", ops::Conv2d{},
+           {body.parameter("classifier.weight", {5, 8, 1, 1}), body.parameter("classifier.bias", {5})});
+  body.add("relu", ops::Relu{});
+  body.add("pool", ops::AdaptiveAveragePool2d{{1, 1}});
+  body.add("flat", ops::Flatten{});
+  Model<float> model = body.model();
+  replace_head(model, animals);
+  CHECK(model.parameters().size() == 3);
+  CHECK(model.parameter("head.weight").shape() == Shape{3, 8});
+  CHECK(same_bits(model.predict(images), by_hand(model, means(model))));
+}
+
+TEST_CASE("a grouped convolution reads all its channels") {
+  Body body;
+  body.add("grouped", ops::Conv2d{.groups = 4}, {body.parameter("grouped.weight", {12, 2, 1, 1})});
+  body.add("pool", ops::AdaptiveAveragePool2d{{1, 1}});
+  body.add("flat", ops::Flatten{});
+  Model<float> model = body.model();
+  replace_head(model, animals);
+  CHECK(model.parameter("head.weight").shape() == Shape{3, 8});
+  CHECK(model.predict(images).shape() == Shape{3, 3});
+}
+
+TEST_CASE("a head right behind the input, with weights that are not trained, is replaced too") {
+  Graph<float> graph;
+  const ValueId x = graph.add_input("x", {1, 4});
+  const ValueId w = graph.add_var("w", ValueKind::constant, V(Tensor<float>::ones({5, 4})));
+  graph.set_outputs({graph.add_node("fc", ops::Linear{}, {x, w})});
+  Model<float> model(graph);
+  replace_head(model, animals);
+  CHECK(model.graph().find("w") == -1);
+  CHECK(model.graph().value(model.graph().inputs()[0]).name == "x");
+  const auto rows = hash_tensor<float>("rows", {2, 4});
+  CHECK(same_bits(model.predict(rows), by_hand(model, rows)));
+}
+
+TEST_CASE("a head replaced again keeps its names and forgets the old weights") {
+  const ModelPtr model = small_resnet(10);
+  replace_head(*model, animals, 1);
+  const std::size_t parameters = model->parameters().size();
+  const Tensor<float> first = model->parameter("head.weight").value();
+  replace_head(*model, {"day", "night"}, 1);
+  CHECK(model->parameters().size() == parameters);
+  CHECK(model->parameter("head.weight").shape() == Shape{2, 16});
+  CHECK(io::labels(model->metadata()) == std::vector<std::string>{"day", "night"});
+  replace_head(*model, animals, 1);
+  CHECK(same_bits(model->parameter("head.weight").value(), first));
+  replace_head(*model, animals, 2);
+  CHECK(!same_bits(model->parameter("head.weight").value(), first));
+}
+
+TEST_CASE("a name that the body has taken is not taken again") {
+  Body body;
+  body.add("pool", ops::AdaptiveAveragePool2d{{1, 1}});
+  body.add("flat", ops::Flatten{});
+  body.add("inner", ops::Linear{}, {body.parameter("head.weight", {8, 8})});
+  body.add("fc", ops::Linear{}, {body.parameter("fc.weight", {5, 8})});
+  Model<float> model = body.model();
+  replace_head(model, animals);
+  CHECK(model.parameter("head.weight").shape() == Shape{8, 8});
+  CHECK(model.parameter("head.weight_new").shape() == Shape{3, 8});
+}
+
+TEST_CASE("a new head is trained though the network is frozen, and begins small") {
+  const ModelPtr model = small_resnet(10);
+  model->freeze();
+  replace_head(*model, animals);
+  CHECK(std::ranges::count(trainable_of(*model), true) == 2);
+  CHECK(model->parameter("head.weight").requires_grad());
+  CHECK(largest_value(model->parameter("head.weight").value()) <= 0.25);  // 1 / sqrt(16)
+  CHECK(largest_value(model->parameter("head.weight").value()) > 0.1);
+  CHECK(largest_value(model->parameter("head.bias").value()) == 0);
+}
+
+TEST_CASE("a network with a new head goes through an .onnx file and back") {
+  const ModelPtr model = small_resnet(10);
+  replace_head(*model, animals);
+  const std::string bytes = onnx::encode(model->graph());
+  Model<float> again(onnx::to_graph<float>(onnx::decode_model(bytes, "model"), "."));
+  CHECK(io::labels(again.metadata()) == animals);
+  const auto x = hash_tensor<float>("x", {2, 3, 16, 16});
+  CHECK(same_bits(again.predict(x), model->predict(x)));
+  replace_head(again, {"day", "night"});
+  CHECK(again.parameter("head.weight").shape() == Shape{2, 16});
+  CHECK(again.predict(x).shape() == Shape{2, 2});
+}
+
+TEST_CASE("networks without a head that could be replaced are errors, and stay as they are") {
+  Body none;
+  none.top = none.input;
+  none.add("relu", ops::Relu{});
+  Model<float> no_weight = none.model();
+  CHECK_THROWS_WITH(replace_head(no_weight, animals),
+                    "[head] expected a fully connected or convolutional layer before the output, got none");
+
+  Body sum;
+  sum.add("twice", ops::Add{}, {sum.top});
+  Model<float> two_inputs = sum.model();
+  CHECK_THROWS_WITH(replace_head(two_inputs, animals),
+                    contains("before the output, got [add] (node 'twice')"));
+
+  Graph<float> graph;
+  const ValueId x = graph.add_input("x", {1, 4}),
+                w = graph.add_var("w", ValueKind::parameter, weight("w", {5, 4}));
+  const ValueId scaled = graph.add_node("scale", ops::Mul{}, {w, w});
+  graph.set_outputs({graph.add_node("fc", ops::Linear{}, {x, scaled})});
+  Model<float> computed(graph);
+  CHECK_THROWS_WITH(replace_head(computed, animals), contains("node 'fc', got a computed value"));
+
+  graph.set_outputs({x, scaled});
+  Model<float> two_outputs(graph);
+  CHECK_THROWS_WITH(replace_head(two_outputs, animals), contains("a network with one output, got 2"));
+
+  const ModelPtr model = small_resnet(10);
+  CHECK_THROWS_WITH(replace_head(*model, {"alone"}), contains("at least two classes, got 1"));
+  CHECK_THROWS_WITH(replace_head(*model, {"a", "b\nc"}), contains("names without line feeds"));
+  CHECK(model->parameter("fc.weight").shape() == Shape{10, 16});
+  CHECK(io::labels(model->metadata()).empty());
+}
