@@ -90,7 +90,7 @@ std::vector<optim::ParameterGroup<T>> groups_by_depth(const Model<T>& model, con
   const std::vector<Layer<T>> all = layers(model);
   std::vector<nn::Named<T>> parts[3];
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const std::size_t part = i + 1 == all.size() ? 2 : 2 * i >= all.size() ? 1 : 0;
+    const std::size_t part = i + 1 == all.size() ? 2 : 2 * i + 1 >= all.size() ? 1 : 0;
     parts[part].insert(parts[part].end(), all[i].parameters.begin(), all[i].parameters.end());
   }
   std::vector<optim::ParameterGroup<T>> groups;
