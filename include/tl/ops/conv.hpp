@@ -57,12 +57,27 @@ struct Conv2d {
 
   template <class T>
   Tensor<T> forward(const Tensor<T>& x, const Tensor<T>& w) const {
-    return compute(x, w, static_cast<const T*>(nullptr));
+    return compute<T>(x, w, nullptr, {});
   }
   template <class T>
   Tensor<T> forward(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>& b) const {
     infer(x.shape(), w.shape(), b.shape());
-    return compute(x, w, b.data());
+    return compute<T>(x, w, b.data(), {});
+  }
+  /// activation(conv(x, w) + bias + residual); bias and the epilogue's residual, channels-last, may be null.
+  template <class T>
+  Tensor<T> compute(const Tensor<T>& x, const Tensor<T>& w, const T* bias,
+                    const kernels::ConvEpilogue<T>& epilogue) const {
+    Tensor<T> y = Tensor<T>::empty(infer(x.shape(), w.shape()), Layout::channels_last);
+    const kernels::ConvShape shape = kernel_shape(x.shape(), w.shape(), y.shape());
+    const Tensor<T> image = x.to(Layout::channels_last);
+    const auto packed = w.template derived<AlignedArray<T>>(kernels::conv_packing(shape), [&] {
+      AlignedArray<T> array(static_cast<std::size_t>(kernels::conv_packed_size<T>(shape)));
+      kernels::conv_pack(shape, w.plain().data(), array.data());
+      return array;
+    });
+    kernels::conv_forward(shape, image.data(), packed->data(), bias, epilogue, y.mutable_data());
+    return y;
   }
 
   static constexpr Reads reads(int input) { return {.inputs = input == 0 ? 0b10u : input == 1 ? 0b01u : 0u}; }
@@ -106,20 +121,6 @@ struct Conv2d {
             .dilation_h = dilation.h,
             .dilation_w = dilation.w,
             .groups = groups};
-  }
-
-  template <class T>
-  Tensor<T> compute(const Tensor<T>& x, const Tensor<T>& w, const T* bias) const {
-    Tensor<T> y = Tensor<T>::empty(infer(x.shape(), w.shape()), Layout::channels_last);
-    const kernels::ConvShape shape = kernel_shape(x.shape(), w.shape(), y.shape());
-    const Tensor<T> image = x.to(Layout::channels_last);
-    const auto packed = w.template derived<AlignedArray<T>>(kernels::conv_packing(shape), [&] {
-      AlignedArray<T> array(static_cast<std::size_t>(kernels::conv_packed_size<T>(shape)));
-      kernels::conv_pack(shape, w.plain().data(), array.data());
-      return array;
-    });
-    kernels::conv_forward(shape, image.data(), packed->data(), bias, {}, y.mutable_data());
-    return y;
   }
 };
 

@@ -1,0 +1,204 @@
+// fused: the same network for inference, with fewer passes over memory.
+//
+//   conv -> batch norm -> + residual -> relu      becomes      one convolution with folded weights
+//
+//   w'(o) = w(o) s(o)    b'(o) = (b(o) - mean(o)) s(o) + beta(o)    s = gamma / sqrt(var + epsilon)
+//
+// The original keeps its parameters; the fused network holds copies as of now and cannot be trained. Folding
+// rounds differently: results agree to the precision of T, not to the bit.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include <tl/graph/graph.hpp>
+#include <tl/ops/activation.hpp>
+#include <tl/ops/arithmetic.hpp>
+#include <tl/ops/fused_conv.hpp>
+#include <tl/ops/norm.hpp>
+
+namespace tl {
+
+namespace fuse_impl {
+
+/// A convolution and the nodes that it takes in, in the order of execution.
+struct Chain {
+  std::size_t convolution = 0, last = 0;  ///< indices of nodes
+  std::optional<std::size_t> norm{};
+  ValueId residual = -1;
+  kernels::Activation activation = kernels::Activation::none;
+  bool complete = false;  ///< nothing can follow an activation
+};
+
+/// relu and relu6 can follow a sum within the kernel.
+template <class T>
+std::optional<kernels::Activation> activation_of(const Operation<T>& operation) {
+  if (operation.template get_if<ops::Relu>() != nullptr) return kernels::Activation::relu;
+  const auto* clip = operation.template get_if<ops::Clip>();
+  if (clip != nullptr && clip->low() == 0 && clip->high() == 6) return kernels::Activation::relu6;
+  return {};
+}
+
+template <class T>
+class Fuser {
+ public:
+  explicit Fuser(const Graph<T>& graph) : graph_(graph), readers_(graph.values().size(), 0) {
+    for (const GraphNode<T>& node : graph.nodes()) {
+      for (const ValueId id : node.inputs) ++readers_[static_cast<std::size_t>(id)];
+    }
+    for (const ValueId id : graph.outputs()) ++readers_[static_cast<std::size_t>(id)];
+  }
+
+  Graph<T> run() {
+    find_chains();
+    moved_.assign(graph_.values().size(), -1);
+    for (const ValueId id : graph_.inputs())
+      moved_[static_cast<std::size_t>(id)] = result_.add_input(graph_.value(id).name, graph_.value(id).shape);
+    std::vector<const Chain*> ends(graph_.nodes().size(), nullptr);
+    std::vector<bool> taken_in(graph_.nodes().size(), false);
+    for (const Chain& chain : chains_) {
+      ends[chain.last] = &chain;
+      for (const std::size_t n : members(chain)) taken_in[n] = true;
+    }
+    for (std::size_t n = 0; n < graph_.nodes().size(); ++n) {
+      if (ends[n] != nullptr) {
+        write(*ends[n]);
+      } else if (!taken_in[n]) {
+        const GraphNode<T>& node = graph_.nodes()[n];
+        moved(node.output) =
+            result_.add_node(node.name, node.operation, ids_of(node.inputs), name_of(node.output));
+      }
+    }
+    result_.set_outputs(ids_of(graph_.outputs()));
+    result_.metadata = graph_.metadata;
+    return std::move(result_);
+  }
+
+ private:
+  /// Every convolution with stored weights begins a chain; nodes that only it feeds make it longer.
+  void find_chains() {
+    std::vector<int> chain_at(graph_.values().size(), -1);  // the chain whose result so far a value is
+    for (std::size_t n = 0; n < graph_.nodes().size(); ++n) {
+      const GraphNode<T>& node = graph_.nodes()[n];
+      if (node.operation->template get_if<ops::Conv2d>() != nullptr && stored(node, 1) &&
+          (node.inputs.size() < 3 || stored(node, 2))) {
+        chain_at[static_cast<std::size_t>(node.output)] = static_cast<int>(chains_.size());
+        chains_.push_back({n, n});
+        members_.push_back({n});
+        continue;
+      }
+      // Of two chains that meet in an addition, the one that ends later is asked first.
+      std::vector<int> candidates;
+      for (const ValueId id : node.inputs) {
+        const auto i = static_cast<std::size_t>(id);
+        if (chain_at[i] >= 0 && readers_[i] == 1) candidates.push_back(chain_at[i]);
+      }
+      std::sort(candidates.begin(), candidates.end(),
+                [&](int a, int b) { return chains_[index(a)].last > chains_[index(b)].last; });
+      for (const int chain : candidates) {
+        if (!take_in(chains_[index(chain)], n)) continue;
+        members_[index(chain)].push_back(n);
+        chain_at[static_cast<std::size_t>(node.output)] = chain;
+        break;
+      }
+    }
+  }
+
+  bool take_in(Chain& chain, std::size_t n) {
+    const GraphNode<T>& node = graph_.nodes()[n];
+    const ValueId end = graph_.nodes()[chain.last].output;
+    if (chain.complete) return false;
+    if (node.operation->template get_if<ops::BatchNorm>() != nullptr) {
+      const bool all_stored = stored(node, 1) && stored(node, 2) && stored(node, 3) && stored(node, 4);
+      if (chain.last != chain.convolution || !all_stored) return false;
+      chain.norm = n;
+    } else if (node.operation->template get_if<ops::Add>() != nullptr) {
+      const ValueId other = node.inputs[0] == end ? node.inputs[1] : node.inputs[0];
+      if (chain.residual >= 0 || graph_.value(other).var.defined()) return false;
+      chain.residual = other;
+    } else if (const auto activation = activation_of(*node.operation)) {
+      chain.activation = *activation;
+      chain.complete = true;
+    } else {
+      return false;
+    }
+    chain.last = n;
+    return true;
+  }
+
+  bool stored(const GraphNode<T>& node, std::size_t input) const {
+    return graph_.value(node.inputs[input]).var.defined();
+  }
+  const Tensor<T>& tensor(const GraphNode<T>& node, std::size_t input) const {
+    return graph_.value(node.inputs[input]).var.value();
+  }
+
+  void write(const Chain& chain) {
+    const GraphNode<T>& node = graph_.nodes()[chain.convolution];
+    const GraphNode<T>& last = graph_.nodes()[chain.last];
+    const Shape& shape = tensor(node, 1).shape();
+    Tensor<T> w = tensor(node, 1).plain().clone();
+    Tensor<T> b = node.inputs.size() == 3 ? tensor(node, 2).clone() : Tensor<T>::zeros({shape[0]});
+    if (chain.norm) fold(graph_.nodes()[*chain.norm], w, b);
+    const ops::FusedConv2d operation{*node.operation->template get_if<ops::Conv2d>(), chain.activation};
+    std::vector<ValueId> inputs{
+        new_id(node.inputs[0]),
+        result_.add_var(graph_.value(node.inputs[1]).name, ValueKind::constant, Var<T>(std::move(w))),
+        result_.add_var(node.name + "/bias", ValueKind::constant, Var<T>(std::move(b)))};
+    if (chain.residual >= 0) inputs.push_back(new_id(chain.residual));
+    moved(last.output) = result_.add_node(node.name, operation, std::move(inputs), name_of(last.output));
+  }
+
+  /// w and b with the normalisation's scale and shift, computed in double.
+  void fold(const GraphNode<T>& norm, Tensor<T>& w, Tensor<T>& b) const {
+    const double epsilon = norm.operation->template get_if<ops::BatchNorm>()->epsilon;
+    const auto value = [&](std::size_t input, Index o) {
+      return static_cast<double>(tensor(norm, input).data()[o]);
+    };
+    T* weights = w.mutable_data();
+    T* bias = b.mutable_data();
+    const Index row = w.size() / w.shape(0);
+    for (Index o = 0; o < w.shape(0); ++o) {
+      const double scale = value(1, o) / std::sqrt(value(4, o) + epsilon);
+      for (Index i = 0; i < row; ++i)
+        weights[o * row + i] = static_cast<T>(static_cast<double>(weights[o * row + i]) * scale);
+      bias[o] = static_cast<T>((static_cast<double>(bias[o]) - value(3, o)) * scale + value(2, o));
+    }
+  }
+
+  static std::size_t index(int i) { return static_cast<std::size_t>(i); }
+  const std::vector<std::size_t>& members(const Chain& chain) const {
+    return members_[static_cast<std::size_t>(&chain - chains_.data())];
+  }
+  ValueId& moved(ValueId id) { return moved_[static_cast<std::size_t>(id)]; }
+  const std::string& name_of(ValueId id) const { return graph_.value(id).name; }
+  /// A value in the new graph; stored ones are shared when they are first read.
+  ValueId new_id(ValueId id) {
+    const GraphValue<T>& value = graph_.value(id);
+    if (moved(id) < 0 && value.var.defined()) moved(id) = result_.add_var(value.name, value.kind, value.var);
+    return moved(id);
+  }
+  std::vector<ValueId> ids_of(const std::vector<ValueId>& ids) {
+    std::vector<ValueId> result;
+    for (const ValueId id : ids) result.push_back(new_id(id));
+    return result;
+  }
+
+  const Graph<T>& graph_;
+  Graph<T> result_;
+  std::vector<int> readers_;
+  std::vector<Chain> chains_;
+  std::vector<std::vector<std::size_t>> members_;  ///< nodes of each chain
+  std::vector<ValueId> moved_;
+};
+
+}  // namespace fuse_impl
+
+template <class T>
+Graph<T> fused(const Graph<T>& graph) {
+  return fuse_impl::Fuser<T>(graph).run();
+}
+
+}  // namespace tl
