@@ -8,6 +8,7 @@
 #include <tl/data/labels.hpp>
 #include <tl/data/loader.hpp>
 #include <tl/data/split.hpp>
+#include <tl/graph/fuse.hpp>
 #include <tl/graph/graph.hpp>
 #include <tl/graph/subgraph.hpp>
 #include <tl/graph/trace.hpp>
