@@ -17,6 +17,7 @@ int main(int argc, char** argv) try {
   auto result = tl::train::fine_tune(model, photos, {.epochs = 3, .on_note = say});
   tl::onnx::save(model, argv[3]);  // with class names and preprocessing inside
 
+  for (const auto& note : photos.notes) say(note);
   for (const auto& skipped : result.skipped) say("left out: " + skipped.reason);
   say(tl::concat("right for ", result.valid->correct(), " of ", result.valid->count(),
                  " validation images: accuracy ", result.valid->accuracy()));

@@ -92,6 +92,16 @@ int main() try {
   tl::train::Evaluation figures(2);
   figures.add(model->forward(x).value(), exclusive_or);
   std::cout << figures.correct() << " of " << figures.count() << " right\n";
+
+  // [graph]
+  const auto graph = tl::nn::trace<float>(*model, x)->graph();
+  for (const auto& node : graph.nodes()) std::cout << "node " << node.name << '\n';
+  try {
+    tl::onnx::encode(graph);
+  } catch (const tl::Error& error) {
+    std::cout << error.what() << '\n';
+  }
+  // [/graph]
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';
   return 1;

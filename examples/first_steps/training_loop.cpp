@@ -24,7 +24,7 @@ int main(int argc, char** argv) try {
 
   // [loop]
   const auto model = tl::models::resnet_small(static_cast<tl::Index>(photos.classes().size()));
-  tl::optim::Sgd<float> sgd({{.params = model->parameters(), .lr = 0.05}}, {.weight_decay = 1e-4});
+  tl::optim::Sgd<float> sgd({{.params = model->parameters(), .lr = 0.02}}, {.weight_decay = 1e-4});
 
   for (tl::Index epoch = 0; epoch < epochs; ++epoch) {
     double loss_sum = 0;
