@@ -1,0 +1,23 @@
+// The commands of the tl program, one file each. add_X() puts X on the command line; when the user gives that
+// command, what it does becomes the chosen one.
+//
+// A command throws tl::Error when the user gave something wrong, Failure (common.hpp) when it could not be
+// done.
+#pragma once
+
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+namespace program {
+
+using Command = std::function<void()>;
+
+void add_inspect(CLI::App& app, Command& chosen);
+void add_run(CLI::App& app, Command& chosen);
+void add_predict(CLI::App& app, Command& chosen);
+void add_evaluate(CLI::App& app, Command& chosen);
+void add_finetune(CLI::App& app, Command& chosen);
+void add_bench(CLI::App& app, Command& chosen);
+
+}  // namespace program

@@ -1,0 +1,255 @@
+// What the commands share; see common.hpp.
+#include "common.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+#include <tl/core/parallel.hpp>
+#include <tl/graph/fuse.hpp>
+#include <tl/io/metadata.hpp>
+#include <tl/io/onnx/load.hpp>
+
+namespace program {
+
+namespace {
+
+/// Bytes of the UTF-8 character at the front of a text (RFC 3629); 0 when there is none.
+std::size_t character_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(0);
+  const std::size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (length == 0 || length > text.size() || first > 0xF4) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
+  }
+  const bool too_long = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
+  const bool surrogate = first == 0xED && byte(1) > 0x9F, too_large = first == 0xF4 && byte(1) > 0x8F;
+  return too_long || surrogate || too_large ? 0 : length;
+}
+
+/// The second ones, from U+0080 on, are two bytes in UTF-8.
+bool is_control(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character[0]);
+  return first < 0x20 || first == 0x7F || (first == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0);
+}
+
+/// Letters to insert, remove or replace to turn one word into another (Levenshtein).
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] != b[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+// ---- Text ----
+
+std::string printable(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    const std::string_view character = text.substr(0, std::max(length, std::size_t{1}));
+    text.remove_prefix(character.size());
+    if (length > 0 && !is_control(character)) {
+      result += character;
+      continue;
+    }
+    for (const char c : character) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      result += escaped;
+    }
+  }
+  return result;
+}
+
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
+
+std::string grouped(Index n) {
+  std::string digits = std::to_string(n);
+  const std::size_t first = n < 0 ? 1 : 0;
+  for (std::size_t at = digits.size(); at > first + 3;) digits.insert(at -= 3, ",");
+  return digits;
+}
+
+std::string counted(Index n, std::string_view thing) {
+  return grouped(n) + " " + std::string(thing) + (n == 1 ? "" : "s");
+}
+
+std::string nearest(std::string_view word, const std::vector<std::string>& names) {
+  std::string best;
+  std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
+  for (const std::string& name : names) {
+    const std::size_t d = distance(word, name);
+    if (d >= least) continue;
+    least = d;
+    best = name;
+  }
+  return best;
+}
+
+void note(std::string_view text) { std::cerr << "note: " + printable(text) + "\n"; }
+
+std::ostream& operator<<(std::ostream& out, const Table& table) {
+  const auto width_of = [](const std::string& cell) {  // characters, not bytes
+    return static_cast<std::size_t>(
+        std::count_if(cell.begin(), cell.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  };
+  std::vector<std::size_t> widths(table.rows_[0].size());
+  for (const auto& row : table.rows_)
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], width_of(row[c]));
+  for (const auto& row : table.rows_) {
+    std::string line;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const std::string gap(widths[c] - width_of(row[c]), ' ');
+      line += (c > 0 ? "  " : "") + (c < table.text_columns_ ? row[c] + gap : gap + row[c]);
+    }
+    out << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
+  }
+  return out;
+}
+
+void print_json(const Json& json) {
+  constexpr bool ascii_only = true;
+  std::cout << json.dump(-1, ' ', ascii_only, Json::error_handler_t::replace) << '\n';
+}
+
+// ---- Options ----
+
+void add_model(CLI::App& command, std::filesystem::path& path) {
+  command.add_option("MODEL", path, "an .onnx file")->required()->type_name("");
+}
+
+void add_threads(CLI::App& command, int& threads) {
+  command.add_option("--threads", threads, "processors to use (all)")
+      ->check(between(1, 1024))
+      ->type_name("N");
+}
+
+void use_threads(int threads) {
+  if (threads > 0) tl::set_num_threads(threads);
+}
+
+void add_preprocess(CLI::App& command, std::string& spec) {
+  command.add_option("--preprocess", spec, "what to do to an image, instead of what the file says")
+      ->type_name("SPEC");
+}
+
+// ---- Models ----
+
+ModelPtr load_model(const std::filesystem::path& path) {
+  return std::make_shared<tl::Model<float>>(tl::onnx::load_graph<float>(path));
+}
+
+std::optional<tl::data::Preprocess> find_preprocess(const std::string& spec, const tl::Graph<float>& graph) {
+  const std::string& known = spec.empty() ? tl::io::preprocess_spec(graph.metadata) : spec;
+  if (known.empty()) return {};
+  return tl::data::Preprocess::parse(known);
+}
+
+const tl::GraphValue<float>& only_input(const tl::Graph<float>& graph) {
+  TL_CHECK(graph.inputs().size() == 1 && graph.outputs().size() == 1,
+           "expected a network with one input and one output, got ", graph.inputs().size(), " and ",
+           graph.outputs().size(), ": use tl run");
+  return graph.value(graph.inputs()[0]);
+}
+
+tl::data::Size image_size(const tl::GraphValue<float>& input,
+                          const std::optional<tl::data::Preprocess>& preprocess) {
+  const tl::Shape& declared = input.shape;
+  if (declared.rank() == 4 && declared[2] > 0 && declared[3] > 0) return {declared[2], declared[3]};
+  if (preprocess && preprocess->fixed_size()) return *preprocess->fixed_size();
+  return {224, 224};
+}
+
+tl::Shape input_shape(const tl::GraphValue<float>& input, Index batch, tl::data::Size size) {
+  tl::Shape shape = input.shape;
+  const bool image = shape.rank() == 4;
+  if (image) {
+    if (shape[1] == 0) shape[1] = tl::data::Image::channels;
+    shape[2] = size.height;
+    shape[3] = size.width;
+  }
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (axis == 0) shape[axis] = batch;
+    if (shape[axis] == 0) shape[axis] = 1;
+  }
+  return shape;
+}
+
+namespace {
+
+/// The number of classes of a network from one image to one row of scores.
+Index classes_of(const tl::Graph<float>& graph, tl::data::Size size) {
+  const tl::Shape& input = only_input(graph).shape;
+  TL_CHECK(input.rank() == 4 && (input[1] == 3 || input[1] == 0),
+           "expected a network of images (N,3,H,W), got one of ", input, ": use tl run");
+  const tl::Shape shape = input_shape(only_input(graph), 1, size);
+  const tl::Shape output = graph.infer(std::span(&shape, 1)).at(static_cast<std::size_t>(graph.outputs()[0]));
+  TL_CHECK(output.rank() == 2 && output[0] == 1 && output[1] >= 1,
+           "expected scores of classes (N,classes), got ", output, ": use tl run");
+  return output[1];
+}
+
+}  // namespace
+
+Classifier open_classifier(const std::filesystem::path& path, const std::string& spec) {
+  Classifier c;
+  c.model = std::make_shared<tl::Model<float>>(tl::fused(tl::onnx::load_graph<float>(path)));
+  const tl::Graph<float>& graph = c.model->graph();
+  const std::optional<tl::data::Preprocess> preprocess = find_preprocess(spec, graph);
+  TL_CHECK(preprocess, "'", path.string(),
+           "' does not say what its network expects of images: give --preprocess, for example "
+           "resize=256,bicubic,crop=224,mean=127,std=128,rgb");
+  c.preprocess = *preprocess;
+  const tl::data::Size declared = image_size(only_input(graph), preprocess);
+  const tl::data::Size size = preprocess->fixed_size().value_or(declared);
+  try {
+    c.classes = classes_of(graph, size);
+  } catch (const tl::Error& error) {
+    tl::fail("'", path.string(), "' cannot classify images of ", size, " pixels: ", error.what());
+  }
+  if (!(size == declared)) {
+    note(tl::concat("'", path.string(), "' declares images of ", declared,
+                    " pixels, the preprocessing makes ", size));
+  }
+  c.labels = tl::io::labels(graph.metadata);
+  TL_CHECK(c.labels.empty() || static_cast<Index>(c.labels.size()) == c.classes, "'", path.string(),
+           "' names ", c.labels.size(), " classes, but its network has ", c.classes,
+           " outputs: it is damaged");
+  return c;
+}
+
+// ---- Broken images ----
+
+void SkippedReport::tell(const tl::data::Loader& loader, Progress& progress) {
+  const std::vector<tl::data::Skipped> skipped = loader.skipped();
+  if (told_ < skipped.size()) progress.clear();
+  for (; told_ < skipped.size(); ++told_) note(skipped[told_].reason);
+}
+
+void SkippedReport::finish(const tl::data::Loader& loader, Progress& progress) {
+  tell(loader, progress);
+  progress.clear();
+  if (told_ == 0) return;
+  const auto count = static_cast<Index>(told_), all = loader.dataset().size();
+  TL_CHECK(count < all, "none of ", counted(all, "image"), " could be read");
+  note(tl::concat(grouped(count), " of ", counted(all, "image"), " could not be read and were left out"));
+}
+
+}  // namespace program

@@ -1,0 +1,185 @@
+// tl inspect: what a model is made of.
+#include <tl/io/metadata.hpp>
+#include <tl/io/onnx/load.hpp>
+
+#include "commands.hpp"
+#include "common.hpp"
+
+namespace program {
+
+namespace {
+
+struct Options {
+  std::filesystem::path model;
+  bool json = false;
+};
+
+/// One node of the network, for one example.
+struct Layer {
+  std::string name, operation;
+  tl::Shape output;
+  Index parameters = 0, multiply_adds = 0;
+};
+
+struct Summary {
+  std::vector<Layer> layers;
+  std::vector<tl::Shape> shapes;  ///< of all values
+  Index parameters = 0, buffers = 0, multiply_adds = 0;
+  Index batch_norms = 0, convolutions = 0, biased_convolutions = 0;
+  std::vector<std::string> frozen;
+
+  std::string batch_norm() const {
+    if (batch_norms > 0) return "present, " + counted(batch_norms, "layer");
+    const bool may_be_folded = convolutions > 0 && convolutions == biased_convolutions;
+    return may_be_folded ? "folded into the convolutions, all of which have a bias" : "none";
+  }
+};
+
+void add_to(Index& sum, Index term) {
+  TL_CHECK(!__builtin_add_overflow(sum, term, &sum), "the network is too large to be counted");
+}
+
+/// Of convolutions and matrix products, where nearly all the time goes; the rest counts as nothing.
+Index multiply_adds(const tl::Operation<float>& operation, const std::vector<tl::Shape>& inputs,
+                    const tl::Shape& output) {
+  if (operation.get_if<tl::ops::Conv2d>() != nullptr)
+    return tl::Shape{output.size(), inputs[1][1], inputs[1][2], inputs[1][3]}.size();
+  if (operation.get_if<tl::ops::Linear>() != nullptr || operation.get_if<tl::ops::MatMul>() != nullptr)
+    return tl::Shape{output.size(), inputs[0].back()}.size();
+  return 0;
+}
+
+Summary summarise(const tl::Graph<float>& graph, const std::optional<tl::data::Preprocess>& preprocess) {
+  Summary s;
+  std::vector<tl::Shape> inputs;
+  for (const tl::ValueId id : graph.inputs()) {
+    const tl::GraphValue<float>& input = graph.value(id);
+    inputs.push_back(input_shape(input, 1, image_size(input, preprocess)));
+  }
+  s.shapes = graph.infer(inputs);
+  for (const tl::GraphValue<float>& value : graph.values()) {
+    if (value.kind == tl::ValueKind::buffer) add_to(s.buffers, value.shape.size());
+    if (value.kind != tl::ValueKind::parameter) continue;
+    add_to(s.parameters, value.shape.size());
+    if (!value.var.requires_grad()) s.frozen.push_back(value.name);
+  }
+  for (const tl::GraphNode<float>& node : graph.nodes()) {
+    Layer layer{node.name, std::string(node.operation->name()),
+                s.shapes[static_cast<std::size_t>(node.output)]};
+    std::vector<tl::Shape> shapes;
+    for (const tl::ValueId id : node.inputs) {
+      shapes.push_back(s.shapes[static_cast<std::size_t>(id)]);
+      if (graph.value(id).kind == tl::ValueKind::parameter) add_to(layer.parameters, shapes.back().size());
+    }
+    layer.multiply_adds = multiply_adds(*node.operation, shapes, layer.output);
+    add_to(s.multiply_adds, layer.multiply_adds);
+    s.batch_norms += node.operation->get_if<tl::ops::BatchNorm>() != nullptr;
+    if (node.operation->get_if<tl::ops::Conv2d>() != nullptr) {
+      ++s.convolutions;
+      s.biased_convolutions += node.inputs.size() == 3;
+    }
+    s.layers.push_back(std::move(layer));
+  }
+  return s;
+}
+
+Json to_json(const tl::Shape& shape) { return std::vector<Index>(shape.begin(), shape.end()); }
+
+Json values_json(const tl::Graph<float>& graph, const std::vector<tl::ValueId>& ids,
+                 const std::vector<tl::Shape>& shapes) {
+  Json list = Json::array();
+  for (const tl::ValueId id : ids)
+    list.push_back(
+        {{"name", graph.value(id).name}, {"shape", to_json(shapes[static_cast<std::size_t>(id)])}});
+  return list;
+}
+
+Json to_json(const Options& o, const tl::Graph<float>& graph, const Summary& s) {
+  Json layers = Json::array();
+  for (const Layer& layer : s.layers) {
+    layers.push_back({{"name", layer.name},
+                      {"operation", layer.operation},
+                      {"output", to_json(layer.output)},
+                      {"parameters", layer.parameters},
+                      {"multiply_adds", layer.multiply_adds}});
+  }
+  const std::string spec = tl::io::preprocess_spec(graph.metadata);
+  return {{"file", o.model.string()},
+          {"inputs", values_json(graph, graph.inputs(), s.shapes)},
+          {"outputs", values_json(graph, graph.outputs(), s.shapes)},
+          {"layers", std::move(layers)},
+          {"parameters", s.parameters},
+          {"buffers", s.buffers},
+          {"multiply_adds", s.multiply_adds},
+          {"batch_norm", s.batch_norm()},
+          {"frozen", s.frozen},
+          {"preprocess", spec.empty() ? Json() : Json(spec)},
+          {"labels", tl::io::labels(graph.metadata)},
+          {"metadata", graph.metadata}};
+}
+
+void print_values(std::string_view title, const tl::Graph<float>& graph, const std::vector<tl::ValueId>& ids,
+                  const std::vector<tl::Shape>& shapes) {
+  for (const tl::ValueId id : ids)
+    std::cout << title << printable(graph.value(id).name) << ' ' << shapes[static_cast<std::size_t>(id)]
+              << '\n';
+}
+
+void print_labels(const std::vector<std::string>& labels) {
+  constexpr std::size_t shown = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(shown, labels.size()); ++i)
+    text += (i > 0 ? ", " : ": ") + printable(labels[i]);
+  std::cout << "labels         "
+            << (labels.empty() ? "none" : grouped(static_cast<Index>(labels.size())) + text)
+            << (labels.size() > shown ? ", ..." : "") << '\n';
+}
+
+void print(const tl::Graph<float>& graph, const Summary& s) {
+  Table table(3, {"layer", "operation", "output", "parameters", "multiply-adds"});
+  for (const Layer& layer : s.layers) {
+    table.add({printable(layer.name), layer.operation, tl::concat(layer.output), grouped(layer.parameters),
+               grouped(layer.multiply_adds)});
+  }
+  const std::string spec = tl::io::preprocess_spec(graph.metadata);
+  std::cout << table << '\n';
+  print_values("input          ", graph, graph.inputs(), s.shapes);
+  print_values("output         ", graph, graph.outputs(), s.shapes);
+  std::cout << "layers         " << grouped(static_cast<Index>(s.layers.size())) << '\n'
+            << "parameters     " << grouped(s.parameters) << '\n'
+            << "buffers        " << grouped(s.buffers) << '\n'
+            << "multiply-adds  " << grouped(s.multiply_adds) << '\n'
+            << "BatchNorm      " << s.batch_norm() << '\n'
+            << "frozen         "
+            << (s.frozen.empty() ? "nothing" : counted(static_cast<Index>(s.frozen.size()), "parameter"))
+            << '\n'
+            << "preprocessing  " << (spec.empty() ? "not in the file" : printable(spec)) << '\n';
+  print_labels(tl::io::labels(graph.metadata));
+  for (const auto& [key, value] : graph.metadata) {
+    if (key == tl::io::labels_key || key == tl::io::preprocess_key) continue;
+    std::cout << "metadata       " << printable(key) << ": " << printable(value) << '\n';
+  }
+}
+
+void inspect(const Options& o) {
+  const tl::Graph<float> graph = tl::onnx::load_graph<float>(o.model);
+  const Summary summary = summarise(graph, find_preprocess({}, graph));
+  if (o.json) {
+    print_json(to_json(o, graph, summary));
+  } else {
+    print(graph, summary);
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Command& chosen) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("inspect", "Layers, sizes and what else stands in a model's file");
+  add_model(*command, o->model);
+  command->add_flag("--json", o->json, "one JSON document on standard output");
+  command->footer("Example: tl inspect resnet18.onnx");
+  command->callback([o, &chosen] { chosen = [o] { inspect(*o); }; });
+}
+
+}  // namespace program

@@ -1,0 +1,94 @@
+// tl: transfer learning from the command line.
+//
+//   tl predict resnet18.onnx photo.jpg
+//
+// Exit status 0: done; 1: it could not be done; 2: the command line or the input is wrong. What went wrong
+// is one line on standard error.
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+#include "common.hpp"
+
+namespace {
+
+using program::Command;
+
+constexpr int could_not = 1, wrong_input = 2;
+
+int complain(std::string_view what, int status) {
+  std::cout.flush();
+  std::cerr << "tl: " + program::printable(what) + "\n";
+  return status;
+}
+
+/// What can stand in place of an argument that nothing is known about: commands, or the options of the one
+/// given.
+std::string suggestion(const CLI::App& app, const std::string& word) {
+  const std::vector<CLI::App*> given = app.get_subcommands();
+  std::vector<std::string> names;
+  if (given.empty()) {
+    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  } else {
+    for (const CLI::Option* option : given[0]->get_options())
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  const std::string name = program::nearest(word, names);
+  return name.empty() ? "" : "did you mean '" + name + "'? ";
+}
+
+/// One line about a command line that cannot be understood.
+std::string explain(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<CLI::App*> given = app.get_subcommands();
+  const std::string help = given.empty() ? "see tl --help" : "see tl " + given[0]->get_name() + " --help";
+  const std::vector<std::string> unknown = app.remaining(true);
+  if (unknown.empty()) return std::string(error.what()) + ": " + help;
+  const std::string& word = unknown[0];
+  const std::string kind = word.starts_with("-") ? "option" : given.empty() ? "command" : "argument";
+  return (kind == "argument" ? "one argument too many, '" : "unknown " + kind + " '") + word +
+         "': " + suggestion(app, word) + help;
+}
+
+Command parse(CLI::App& app, int argc, char** argv) {
+  Command chosen;
+  program::add_inspect(app, chosen);
+  program::add_run(app, chosen);
+  program::add_predict(app, chosen);
+  program::add_evaluate(app, chosen);
+  program::add_bench(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return [&app, help] { app.exit(help); };
+  } catch (const CLI::ParseError& error) {
+    tl::fail(explain(app, error));
+  }
+  TL_CHECK(chosen, "no command was given: see tl --help");
+  return chosen;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_DFL);  // `tl predict ... | head` ends quietly, whatever the caller's setting
+  std::ios::sync_with_stdio(false);
+  CLI::App app(
+      "Transfer learning on the CPU: inspect, use, judge and fine-tune image networks in .onnx files.", "tl");
+  app.footer("Example: tl predict resnet18.onnx photo.jpg\n`tl COMMAND --help` tells about one command.");
+  try {
+    parse(app, argc, argv)();
+    std::cout.flush();
+    if (!std::cout) return complain("standard output cannot be written: is the disk full?", could_not);
+    return EXIT_SUCCESS;
+  } catch (const tl::Error& error) {
+    return complain(error.what(), wrong_input);
+  } catch (const std::bad_alloc&) {
+    return complain("there is not enough memory: use smaller images or batches", could_not);
+  } catch (const std::exception& error) {
+    return complain(error.what(), could_not);
+  }
+}

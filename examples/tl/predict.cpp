@@ -1,0 +1,130 @@
+// tl predict: classes and probabilities of images, one line an image as soon as its batch is done.
+#include <numeric>
+
+#include <unistd.h>
+
+#include <tl/autograd/functions.hpp>
+
+#include "commands.hpp"
+#include "common.hpp"
+
+namespace program {
+
+namespace {
+
+struct Options {
+  std::filesystem::path model;
+  std::vector<std::filesystem::path> images;
+  std::string preprocess;
+  Index top = 3;
+  bool json = false, strict = false;
+  int threads = 0;
+};
+
+struct Score {
+  Index index;
+  float probability;
+};
+
+/// Probabilities of the rows of (N,classes); those of a network that ends with a softmax as they are.
+tl::Tensor<float> probabilities(const Classifier& c, const tl::Tensor<float>& images) {
+  const tl::NoGrad no_grad;
+  const tl::Graph<float>& graph = c.model->graph();
+  const tl::Tensor<float> scores = c.model->predict(images);
+  const int last = graph.producer(graph.outputs()[0]);
+  const bool done =
+      last >= 0 &&
+      graph.nodes()[static_cast<std::size_t>(last)].operation->get_if<tl::ops::Softmax>() != nullptr;
+  return (done ? scores : tl::softmax(tl::Var<float>(scores)).value()).plain();
+}
+
+/// The most probable classes first; of equal ones, the one with the smaller index.
+std::vector<Score> best(const float* row, Index classes, Index top) {
+  std::vector<Score> scores;
+  for (Index i = 0; i < classes; ++i) scores.push_back({i, row[i]});
+  const auto end = scores.begin() + std::min(top, classes);
+  std::partial_sort(scores.begin(), end, scores.end(), [](const Score& a, const Score& b) {
+    return a.probability > b.probability || (a.probability == b.probability && a.index < b.index);
+  });
+  scores.erase(end, scores.end());
+  return scores;
+}
+
+Json to_json(const Classifier& c, const std::filesystem::path& path, const std::vector<Score>& scores) {
+  Json classes = Json::array();
+  for (const Score& s : scores)
+    classes.push_back({{"index", s.index}, {"label", c.label(s.index)}, {"probability", s.probability}});
+  return {{"path", path.string()}, {"classes", std::move(classes)}};
+}
+
+void print(const Classifier& c, const std::filesystem::path& path, const std::vector<Score>& scores) {
+  std::string line = printable(path.string()) + ":";
+  for (const Score& s : scores) {
+    line += (&s == &scores[0] ? " " : ", ") + printable(c.label(s.index)) + " " +
+            percent(static_cast<double>(s.probability));
+  }
+  std::cout << line << '\n';
+}
+
+Json skipped_json(const tl::data::Loader& loader) {
+  Json list = Json::array();
+  for (const tl::data::Skipped& s : loader.skipped())
+    list.push_back({{"path", s.path.string()}, {"reason", s.reason}});
+  return list;
+}
+
+void predict(const Options& o) {
+  use_threads(o.threads);
+  const Classifier c = open_classifier(o.model, o.preprocess);
+  const tl::data::Loader loader(tl::data::image_files(o.images), c.preprocess,
+                                {.batch_size = 16, .strict = o.strict, .threads = o.threads});
+  Progress progress("predicting", loader.dataset().size());
+  if (!o.json && ::isatty(STDOUT_FILENO) != 0) progress.silence();
+  SkippedReport skipped;
+  Json images = Json::array();
+  Index done = 0;
+  for (tl::data::Batch& batch : loader.epoch(0)) {
+    const tl::Tensor<float> p = probabilities(c, batch.images);
+    skipped.tell(loader, progress);
+    for (Index i = 0; i < batch.size(); ++i) {
+      const Index sample = batch.samples[static_cast<std::size_t>(i)];
+      const auto& path = loader.dataset().samples[static_cast<std::size_t>(sample)].path;
+      const std::vector<Score> scores = best(p.data() + i * c.classes, c.classes, o.top);
+      if (o.json) {
+        images.push_back(to_json(c, path, scores));
+      } else {
+        print(c, path, scores);
+      }
+    }
+    std::cout.flush();
+    progress.update(done += batch.size());
+  }
+  skipped.finish(loader, progress);
+  if (!o.json) return;
+  print_json({{"model", o.model.string()},
+              {"preprocess", c.preprocess.to_string()},
+              {"images", std::move(images)},
+              {"skipped", skipped_json(loader)}});
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app, Command& chosen) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("predict", "Classes and probabilities of images");
+  add_model(*command, o->model);
+  command->add_option("IMAGE_OR_FOLDER", o->images, ".jpg, .png and .bmp files, and folders of them")
+      ->required()
+      ->type_name("");
+  command->add_option("--top", o->top, "classes to name for each image (3)")
+      ->check(between(1, 1'000'000))
+      ->type_name("K");
+  add_preprocess(*command, o->preprocess);
+  command->add_flag("--strict", o->strict, "stop at the first image that cannot be read");
+  command->add_flag("--json", o->json, "one JSON document on standard output");
+  add_threads(*command, o->threads);
+  command->footer("Example: tl predict animals.onnx photos/ --top 1");
+  command->callback([o, &chosen] { chosen = [o] { predict(*o); }; });
+}
+
+}  // namespace program
