@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <tl/io/safetensors.hpp>
 #include <tl/optim/sgd.hpp>
@@ -15,16 +17,27 @@ namespace tl::io {
 
 namespace checkpoint_impl {
 
-/// Calls visit(name, tensor, optional) for everything a checkpoint holds.
-template <class Visit>
-void for_each(nn::Module<float>& model, optim::Sgd<float>& sgd, const Visit& visit) {
+/// A tensor that a checkpoint holds. Velocities are optional: a frozen parameter has none.
+struct Entry {
+  std::string name;
+  Tensor<float>* tensor;
+  Shape shape;
+  bool optional;
+};
+
+inline std::vector<Entry> entries(nn::Module<float>& model, optim::Sgd<float>& sgd) {
+  std::vector<Entry> all;
   for (const auto& list : {model.parameters(), model.buffers()}) {
-    for (nn::Named<float> entry : list) visit("model/" + entry.name, entry.var.mutable_value(), false);
+    for (nn::Named<float> named : list)
+      all.push_back({"model/" + named.name, &named.var.mutable_value(), named.var.shape(), false});
   }
   for (std::size_t g = 0; g < sgd.groups().size(); ++g) {
-    for (std::size_t i = 0; i < sgd.groups()[g].params.size(); ++i)
-      visit(concat("velocity/", g, "/", sgd.groups()[g].params[i].name), sgd.velocities()[g][i], true);
+    const std::vector<nn::Named<float>>& params = sgd.groups()[g].params;
+    for (std::size_t i = 0; i < params.size(); ++i)
+      all.push_back({concat("velocity/", g, "/", params[i].name), &sgd.velocities()[g][i],
+                     params[i].var.shape(), true});
   }
+  return all;
 }
 
 }  // namespace checkpoint_impl
@@ -33,32 +46,30 @@ void for_each(nn::Module<float>& model, optim::Sgd<float>& sgd, const Visit& vis
 inline void save_checkpoint(const std::filesystem::path& path, nn::Module<float>& model,
                             optim::Sgd<float>& sgd, std::map<std::string, std::string> state) {
   NamedTensors content{{}, std::move(state)};
-  checkpoint_impl::for_each(model, sgd, [&](const std::string& name, Tensor<float>& tensor, bool) {
-    if (tensor.defined()) content.tensors[name] = tensor;
-  });
+  for (const checkpoint_impl::Entry& entry : checkpoint_impl::entries(model, sgd)) {
+    if (entry.tensor->defined()) content.tensors[entry.name] = *entry.tensor;
+  }
   write_safetensors(path, content);
 }
 
-/// Puts a checkpoint back into a model and an optimizer built the same way; returns the state. Throws when it
-/// belongs to another network.
+/// Puts a checkpoint back into a model and an optimizer built the same way; returns the state. Throws, and
+/// changes nothing, when it belongs to others.
 inline std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& path,
                                                           nn::Module<float>& model, optim::Sgd<float>& sgd) {
-  const NamedTensors content = read_safetensors(path);
-  checkpoint_impl::for_each(model, sgd, [&](const std::string& name, Tensor<float>& tensor, bool optional) {
-    const auto found = content.tensors.find(name);
-    if (found == content.tensors.end()) {
-      TL_CHECK(optional, "[checkpoint] '", path.string(), "' is of another network: it lacks '", name, "'");
-      tensor = {};
-      return;
-    }
-    if (!optional) {
-      TL_CHECK(found->second.shape() == tensor.shape(), "[checkpoint] '", path.string(),
-               "' is of another network: expected '", name, "' of shape ", tensor.shape(), ", got ",
-               found->second.shape());
-    }
-    tensor = found->second;
-  });
-  return content.metadata;
+  NamedTensors content = read_safetensors(path);
+  const std::string problem = concat("[checkpoint] '", path.string(), "' is of another training: ");
+  const std::vector<checkpoint_impl::Entry> entries = checkpoint_impl::entries(model, sgd);
+  std::vector<Tensor<float>> values;
+  for (const checkpoint_impl::Entry& entry : entries) {
+    auto found = content.tensors.extract(entry.name);
+    TL_CHECK(!found.empty() || entry.optional, problem, "it lacks '", entry.name, "'");
+    values.push_back(found.empty() ? Tensor<float>{} : std::move(found.mapped()));
+    TL_CHECK(found.empty() || values.back().shape() == entry.shape, problem, "expected '", entry.name,
+             "' of shape ", entry.shape, ", got ", values.back().shape());
+  }
+  TL_CHECK(content.tensors.empty(), problem, "it also holds '", content.tensors.begin()->first, "'");
+  for (std::size_t i = 0; i < entries.size(); ++i) *entries[i].tensor = std::move(values[i]);
+  return std::move(content.metadata);
 }
 
 }  // namespace tl::io

@@ -8,10 +8,11 @@
 // tl.hpp leaves it out.
 #pragma once
 
+#include <algorithm>
 #include <bit>
-#include <concepts>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -37,18 +38,44 @@ namespace safetensors_impl {
 
 inline constexpr std::size_t most_header_bytes = std::size_t{100} << 20;
 
-inline Tensor<float> read_tensor(const nlohmann::json& entry, std::string_view data) {
+/// Where a tensor's elements lie: bytes [begin, end) behind the header.
+using Range = std::pair<std::size_t, std::size_t>;
+
+/// A list of whole numbers of at least 0, which JSON could also write as 2.5 or true.
+inline std::vector<Index> whole_numbers(const nlohmann::json& list) {
+  TL_CHECK(list.is_array(), "expected a list of numbers, got ", list.dump());
+  constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
+  for (const nlohmann::json& number : list)
+    TL_CHECK(number.is_number_unsigned() && number.get<std::uint64_t>() <= most,
+             "expected whole numbers of at least 0, got ", list.dump());
+  return list.get<std::vector<Index>>();
+}
+
+inline Tensor<float> read_tensor(const nlohmann::json& entry, std::string_view data, Range& range) {
   TL_CHECK(entry.at("dtype") == "F32", "expected elements of type F32, got ", entry.at("dtype").dump());
-  const auto extents = entry.at("shape").get<std::vector<Index>>();
+  const std::vector<Index> extents = whole_numbers(entry.at("shape"));
   const Shape shape{std::span<const Index>(extents)};
-  const auto offsets = entry.at("data_offsets").get<std::vector<std::size_t>>();
-  TL_CHECK(offsets.size() == 2 && offsets[0] <= offsets[1] && offsets[1] <= data.size() &&
-               shape.size() <= static_cast<Index>(data.size() / sizeof(float)) &&
-               offsets[1] - offsets[0] == static_cast<std::size_t>(shape.size()) * sizeof(float),
+  const std::vector<Index> offsets = whole_numbers(entry.at("data_offsets"));
+  const auto size = static_cast<Index>(data.size()), element = static_cast<Index>(sizeof(float));
+  TL_CHECK(offsets.size() == 2 && offsets[0] <= offsets[1] && offsets[1] <= size &&
+               shape.size() <= size / element && offsets[1] - offsets[0] == shape.size() * element,
            "its elements do not lie where it says");
+  range = {static_cast<std::size_t>(offsets[0]), static_cast<std::size_t>(offsets[1])};
   Tensor<float> tensor = Tensor<float>::empty(shape);
-  if (shape.size() > 0) std::memcpy(tensor.mutable_data(), data.data() + offsets[0], offsets[1] - offsets[0]);
+  if (shape.size() > 0)
+    std::memcpy(tensor.mutable_data(), data.data() + range.first, range.second - range.first);
   return tensor;
+}
+
+/// The format wants every byte behind the header to belong to one tensor.
+inline void check_ranges(std::vector<Range> ranges, std::size_t size) {
+  std::sort(ranges.begin(), ranges.end());
+  std::size_t end = 0;
+  for (const Range& range : ranges) {
+    TL_CHECK(range.first == end, "its tensors overlap, or leave gaps");
+    end = range.second;
+  }
+  TL_CHECK(end == size, "its tensors take ", end, " bytes, but there are ", size);
 }
 
 }  // namespace safetensors_impl
@@ -62,6 +89,7 @@ inline NamedTensors decode_safetensors(std::string_view bytes) {
            "it ends inside its header");
   const std::string_view data = bytes.substr(sizeof(length) + length);
   NamedTensors result;
+  std::vector<safetensors_impl::Range> ranges;
   try {
     const nlohmann::json header = nlohmann::json::parse(bytes.substr(sizeof(length), length));
     TL_CHECK(header.is_object(), "its header is not a JSON object");
@@ -69,12 +97,13 @@ inline NamedTensors decode_safetensors(std::string_view bytes) {
       if (name == "__metadata__") {
         result.metadata = entry.get<std::map<std::string, std::string>>();
       } else {
-        result.tensors[name] = safetensors_impl::read_tensor(entry, data);
+        result.tensors[name] = safetensors_impl::read_tensor(entry, data, ranges.emplace_back());
       }
     }
   } catch (const nlohmann::json::exception&) {
     fail("its header is damaged");
   }
+  safetensors_impl::check_ranges(std::move(ranges), data.size());
   return result;
 }
 
@@ -88,6 +117,7 @@ inline NamedTensors read_safetensors(const std::filesystem::path& path) {
   }
 }
 
+/// The bytes of a file. Throws when a name or a text is not UTF-8.
 inline std::string encode_safetensors(const NamedTensors& content) {
   nlohmann::json header = nlohmann::json::object();
   if (!content.metadata.empty()) header["__metadata__"] = content.metadata;
@@ -99,7 +129,12 @@ inline std::string encode_safetensors(const NamedTensors& content) {
                     {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
-  std::string text = header.dump();
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const nlohmann::json::exception&) {
+    fail("[safetensors] expected names and metadata in UTF-8");
+  }
   text.resize((text.size() + 7) / 8 * 8, ' ');  // elements begin at a multiple of 8 bytes
   const std::uint64_t length = text.size();
   std::string result(sizeof(length), '\0');
