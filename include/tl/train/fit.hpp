@@ -49,47 +49,51 @@ struct FitOptions {
 };
 
 /// Trains what is not frozen, on what a loader gives (data::Loader, transfer::FeatureLoader). With `valid`,
-/// the network is evaluated after every epoch. Returns a report for each epoch that was finished.
+/// the network is evaluated after every epoch. A batch of one image among larger ones is left out: batch
+/// normalisation has no variance of it. Returns a report for each epoch that was finished.
 template <class Loader>
 std::vector<EpochReport> fit(nn::Module<float>& model, optim::Sgd<float>& sgd, const Loader& train,
                              const FitOptions& options, const Loader* valid = nullptr) {
   using Clock = std::chrono::steady_clock;
   optim::Schedule schedule = options.schedule;
-  if (schedule.total == 0) schedule.total = train.batches() * (options.epochs - options.first_epoch);
+  if (schedule.total == 0)
+    schedule.total = options.first_step + train.batches() * (options.epochs - options.first_epoch);
   std::vector<EpochReport> history;
-  Index step = options.first_step;
   for (Index epoch = options.first_epoch; epoch < options.epochs; ++epoch) {
     model.train();
     EpochReport report{.epoch = epoch, .epochs = options.epochs};
     const auto begin = Clock::now();
+    // By the loader's count: a batch left out must not shift the steps of a resumed training.
+    Index step = options.first_step + (epoch - options.first_epoch) * train.batches();
+    Evaluation moving(static_cast<Index>(train.dataset().class_names.size()));
     double loss_sum = 0;
-    Index correct = 0, batches = 0;
+    Index batches = 0;
     auto all = train.epoch(static_cast<std::uint64_t>(epoch));
     for (data::Batch& batch : all) {
+      if (batch.size() == 1 && report.images > batches) continue;
       const RandomScope random(options.seed, static_cast<std::uint64_t>(step));
       const Var<float> logits = model.forward(Var<float>(batch.images));
       const Var<float> loss = cross_entropy(logits, batch.labels, options.loss);
       TL_CHECK(std::isfinite(loss.item()), "[fit] the loss is ", loss.item(), " in epoch ", epoch + 1,
-               ", step ", step, " (first image '",
+               ", step ", step + 1, " (first image '",
                train.dataset().samples[static_cast<std::size_t>(batch.samples[0])].path.string(),
                "'): choose a smaller learning rate");
       loss.backward();
+      ++batches;
       const double factor = schedule(step++);
       sgd.step(factor);
       sgd.zero_grad();
 
-      Evaluation right(logits.shape(1));
-      right.add(logits.value(), batch.labels);
-      correct += right.correct();
+      moving.add(logits.value(), batch.labels);
       loss_sum += static_cast<double>(loss.item()) * static_cast<double>(batch.size());
-      report.images += batch.size();
+      report.images = moving.count();
       report.loss = loss_sum / static_cast<double>(report.images);
-      report.accuracy = static_cast<double>(correct) / static_cast<double>(report.images);
+      report.accuracy = moving.accuracy();
       report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
       if (options.on_step) {
         options.on_step({.epoch = epoch,
                          .epochs = options.epochs,
-                         .batch = ++batches,
+                         .batch = batches,
                          .batches = train.batches(),
                          .loss = report.loss,
                          .accuracy = report.accuracy,
@@ -99,7 +103,10 @@ std::vector<EpochReport> fit(nn::Module<float>& model, optim::Sgd<float>& sgd, c
       if (options.should_stop && options.should_stop()) return history;
     }
     TL_CHECK(report.images > 0, "[fit] none of the images could be read");
-    if (valid != nullptr) report.valid = evaluate(model, *valid);
+    if (valid != nullptr) {
+      report.valid = evaluate(model, *valid);
+      TL_CHECK(report.valid->count() > 0, "[fit] none of the validation images could be read");
+    }
     if (options.on_epoch) options.on_epoch(report);
     history.push_back(std::move(report));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -48,6 +49,8 @@ class Evaluation {
       const Index label = labels.data()[i];
       TL_CHECK(label >= 0 && label < classes_, "[evaluation] expected labels below ", classes_, ", got ",
                label);
+      TL_CHECK(!std::isnan(row[label]),
+               "[evaluation] the network gives NaN: damaged weights, or too large a learning rate");
       const Index predicted = std::max_element(row, row + classes_) - row;
       ++confusion_[static_cast<std::size_t>(label * classes_ + predicted)];
       const Index better = std::count_if(row, row + classes_, [&](float p) { return p > row[label]; });
@@ -69,7 +72,9 @@ class Evaluation {
   double loss() const { return count_ == 0 ? 0 : loss_ / static_cast<double>(count_); }
   /// Images of class `label` that were taken for `predicted`.
   Index confusion(Index label, Index predicted) const {
-    return confusion_.at(static_cast<std::size_t>(label * classes_ + predicted));
+    TL_CHECK(label >= 0 && label < classes_ && predicted >= 0 && predicted < classes_,
+             "[evaluation] expected classes below ", classes_, ", got ", label, " and ", predicted);
+    return confusion_[static_cast<std::size_t>(label * classes_ + predicted)];
   }
 
   ClassFigures figures(Index label) const {
