@@ -9,6 +9,7 @@
 // not varied, the features are computed once and the epochs cost milliseconds.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,7 +19,6 @@
 #include <tl/io/metadata.hpp>
 #include <tl/train/fit.hpp>
 #include <tl/transfer/features.hpp>
-#include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
 #include <tl/transfer/method.hpp>
 
@@ -94,6 +94,9 @@ class Run {
     result_.preprocess = choose_preprocess(model, o_, [this](const std::string& text) { note(text); });
     divide(photos);
     data::check_trainable(result_.train_set);
+    TL_CHECK(!result_.valid_set.empty(),
+             "there are too few images to hold some out for validation: set some apart in train/ and valid/");
+    TL_CHECK(o_.epochs >= 1, "[fine_tune] expected at least one epoch, got ", o_.epochs);
     const Shape logits = model.graph().infer(
         std::vector<Shape>{example()})[static_cast<std::size_t>(model.graph().outputs()[0])];
     const auto classes = static_cast<Index>(result_.train_set.class_names.size());
@@ -103,13 +106,20 @@ class Run {
   }
 
   FineTuneResult run() {
+    train();
+    model_.metadata()[io::preprocess_key] = result_.preprocess.to_string();
+    return std::move(result_);
+  }
+
+ private:
+  void train() {
     KeepTrainable trainable(model_);
     if (o_.method.kind == transfer::MethodKind::two_stage) {
       transfer::freeze_all_but_last(model_, 1);
       note("first the head alone, for one epoch");
       stage(1, false);
       trainable.restore();
-      if (result_.stopped) return std::move(result_);
+      if (result_.stopped) return;
       note("then every layer that is not frozen");
     }
     if (o_.method.kind == transfer::MethodKind::head) transfer::freeze_all_but_last(model_, 1);
@@ -119,11 +129,8 @@ class Run {
         note(concat(n, " batch normalisations keep to their running statistics"));
     }
     stage(o_.epochs, true);
-    model_.metadata()[io::preprocess_key] = result_.preprocess.to_string();
-    return std::move(result_);
   }
 
- private:
   void note(const std::string& text) const {
     if (o_.on_note) o_.on_note(text);
   }
@@ -146,13 +153,12 @@ class Run {
         concat(result_.valid_set.size(), " of ", photos.train.size(), " images are held out for validation"));
   }
 
-  /// Trains what is not frozen for some epochs. The last stage decides on the rate and the variation of
-  /// images.
+  /// Trains what is not frozen for some epochs; those of the last stage are the result's history.
   void stage(Index epochs, bool last) {
     result_.trained_elements = std::max(result_.trained_elements, transfer::trainable_elements(model_));
     TL_CHECK(transfer::trainable_elements(model_) > 0, "every layer is frozen: there is nothing to train");
     const ValueId cut = transfer::frozen_cut(model_.graph());
-    const bool only_head = cut == transfer_input_of_head();
+    const bool only_head = only_head_is_trained();
     const data::Augment augment = o_.augment.value_or(only_head ? data::Augment::none() : data::Augment{});
     data::LoaderOptions train{
         .batch_size = batch_size_, .shuffle = true, .strict = o_.strict, .seed = o_.seed};
@@ -207,10 +213,23 @@ class Run {
   /// Measured on the image sets of docs/benchmarks.md; a head alone bears more.
   static double default_rate(bool only_head) { return only_head ? 0.1 : 0.02; }
 
-  ValueId transfer_input_of_head() const { return transfer::find_head(model_.graph()).input; }
+  bool only_head_is_trained() const {
+    const std::vector<transfer::Layer<float>> all = transfer::layers(model_);
+    for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+      for (const nn::Named<float>& p : all[i].parameters) {
+        if (p.var.requires_grad()) return false;
+      }
+    }
+    return true;
+  }
 
+  /// Each broken image once, whichever stages meet it.
   void remember_skipped(const data::Loader& loader) {
-    for (data::Skipped& skipped : loader.skipped()) result_.skipped.push_back(std::move(skipped));
+    for (data::Skipped& skipped : loader.skipped()) {
+      const auto is_known = [&](const data::Skipped& known) { return known.path == skipped.path; };
+      if (std::none_of(result_.skipped.begin(), result_.skipped.end(), is_known))
+        result_.skipped.push_back(std::move(skipped));
+    }
   }
 
   Model<float>& model_;

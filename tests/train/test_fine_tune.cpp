@@ -1,0 +1,307 @@
+// fine_tune: each method trains what it says and nothing else; splits, preprocessing, broken images, errors.
+#include <set>
+
+#include <tl/train/fine_tune.hpp>
+#include <tl/transfer/head.hpp>
+
+#include "transfer/networks.hpp"
+
+using namespace tl;
+using namespace tl::test;
+using train::fine_tune;
+using train::FineTuneOptions;
+using train::FineTuneResult;
+using transfer::Method;
+
+namespace {
+
+/// Two epochs in batches of 16, large enough for BatchNorm to train.
+FineTuneOptions options_of(std::string_view method) {
+  FineTuneOptions options;
+  options.method = Method::parse(method);
+  options.epochs = 2;
+  options.batch_size = 16;
+  options.preprocess = plain_steps;
+  return options;
+}
+
+/// The layers, by the name of their first weight, whose parameters are not what they were.
+std::vector<std::string> changed_layers(const Model<float>& model, const Model<float>& before) {
+  std::vector<std::string> changed;
+  for (const transfer::Layer<float>& layer : transfer::layers(model)) {
+    bool same = true;
+    for (const nn::Named<float>& p : layer.parameters)
+      same = same && same_bits(p.var.value(), before.parameter(p.name).value());
+    if (!same) changed.push_back(layer.name);
+  }
+  return changed;
+}
+
+/// Running statistics that are not what they were.
+std::set<std::string> moved_statistics(const Model<float>& model, const Model<float>& before) {
+  std::set<std::string> moved;
+  for (std::size_t i = 0; i < model.buffers().size(); ++i) {
+    if (!same_bits(model.buffers()[i].var.value(), before.buffers()[i].var.value()))
+      moved.insert(model.buffers()[i].name);
+  }
+  return moved;
+}
+
+using Names = std::vector<std::string>;
+
+const Names all_layers{"conv1.weight",
+                       "layer1.0.conv1.weight",
+                       "layer1.0.conv2.weight",
+                       "layer2.0.conv1.weight",
+                       "layer2.0.conv2.weight",
+                       "layer2.0.downsample.0.weight",
+                       "fc.weight"};
+
+/// Notes joined to one text.
+struct Notes {
+  std::string text;
+  void listen(FineTuneOptions& options) {
+    options.on_note = [this](const std::string& note) { text += note + '\n'; };
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the head method learns on features, and leaves the frozen part as it was to the bit") {
+  const Photos photos(20);
+  const ModelPtr model = small_resnet(), before = small_resnet();
+  FineTuneOptions options = options_of("head");
+  options.epochs = 8;
+  Index computed = 0;
+  options.on_features = [&](Index done, Index) { computed = std::max(computed, done); };
+  const FineTuneResult result = fine_tune(*model, photos.set, options);
+  CHECK(computed == 48);
+  CHECK(changed_layers(*model, *before) == Names{"fc.weight"});
+  CHECK(moved_statistics(*model, *before).empty());
+  CHECK(result.trained_elements == 3 * 16 + 3);
+  CHECK(trainable_of(*model) == trainable_of(*before));
+  REQUIRE(result.history.size() == 8);
+  CHECK(result.history.back().loss < result.history.front().loss);
+  REQUIRE(result.valid.has_value());
+  CHECK(result.valid->accuracy() > 0.9);
+  CHECK(!result.stopped);
+
+  // The figures are those of the whole network on the images.
+  const data::Loader valid(result.valid_set, plain_steps);
+  CHECK(train::evaluate(*model, valid).loss() == Approx(result.valid->loss()).epsilon(1e-9));
+}
+
+TEST_CASE("varied images go through the network in every epoch, and what is frozen stays so to the bit") {
+  const Photos photos(10);
+  const ModelPtr model = small_resnet(), before = small_resnet();
+  FineTuneOptions options = options_of("head");
+  options.augment = data::Augment::small_images();
+  bool features = false;
+  options.on_features = [&](Index, Index) { features = true; };
+  fine_tune(*model, photos.set, options);
+  CHECK(!features);
+  CHECK(changed_layers(*model, *before) == Names{"fc.weight"});
+  CHECK(moved_statistics(*model, *before).empty());
+}
+
+TEST_CASE("last:N trains exactly the last N layers") {
+  const Photos photos(10);
+  for (const Index n : {Index{1}, Index{2}, Index{4}, Index{7}, Index{50}}) {
+    const ModelPtr model = small_resnet(), before = small_resnet();
+    fine_tune(*model, photos.set, options_of(concat("last:", n)));
+    INFO("last:" << n);
+    CHECK(changed_layers(*model, *before) ==
+          Names(all_layers.end() - std::min<Index>(n, 7), all_layers.end()));
+    if (n == 2) {
+      CHECK(moved_statistics(*model, *before) ==
+            std::set<std::string>{"layer2.0.downsample.1.running_mean", "layer2.0.downsample.1.running_var"});
+    }
+  }
+}
+
+TEST_CASE("what the user froze stays frozen, to the bit, whatever the method") {
+  const Photos photos(10);
+  for (const char* method : {"full", "two-stage", "last:6"}) {
+    INFO(method);
+    const ModelPtr model = small_resnet(), before = small_resnet();
+    model->freeze("layer1.*");
+    const std::vector<bool> trainable = trainable_of(*model);
+    fine_tune(*model, photos.set, options_of(method));
+    Names trained = all_layers;
+    std::erase_if(trained, [&](const std::string& name) {
+      return name.starts_with("layer1") || (Method::parse(method).layers == 6 && name == "conv1.weight");
+    });
+    CHECK(changed_layers(*model, *before) == trained);
+    for (const std::string& name : moved_statistics(*model, *before)) CHECK(!name.starts_with("layer1"));
+    CHECK(trainable_of(*model) == trainable);
+  }
+}
+
+TEST_CASE("two stages train the head for one epoch, then everything, and leave all trainable as before") {
+  const Photos photos(10);
+  const ModelPtr model = small_resnet(), before = small_resnet();
+  FineTuneOptions options = options_of("two-stage");
+  std::vector<Index> trained;
+  options.on_epoch = [&](const train::EpochReport&) {
+    trained.push_back(transfer::trainable_elements(*model));
+  };
+  Notes notes;
+  notes.listen(options);
+  const FineTuneResult result = fine_tune(*model, photos.set, options);
+  const Index all = transfer::trainable_elements(*before), head = 3 * 16 + 3;
+  CHECK(trained == std::vector<Index>{head, all, all});
+  CHECK(result.history.size() == 2);
+  CHECK(result.trained_elements == all);
+  CHECK(changed_layers(*model, *before) == all_layers);
+  CHECK(trainable_of(*model) == trainable_of(*before));
+  CHECK_THAT(notes.text, contains("first the head alone") && contains("then every layer"));
+}
+
+TEST_CASE("small batches keep BatchNorms to their running statistics unless told otherwise") {
+  const Photos photos(10);
+  const auto moves = [&](Index batch_size, std::optional<bool> freeze) {
+    const ModelPtr model = small_resnet(), before = small_resnet();
+    FineTuneOptions options = options_of("full");
+    options.batch_size = batch_size;
+    options.freeze_batch_norm = freeze;
+    fine_tune(*model, photos.set, options);
+    CHECK(!same_bits(state_of(*model, "*conv*"), state_of(*before, "*conv*")));
+    CHECK(trainable_of(*model) == trainable_of(*before));
+    return !moved_statistics(*model, *before).empty();
+  };
+  CHECK(!moves(8, {}));
+  CHECK(moves(8, false));
+  CHECK(moves(16, {}));
+  CHECK(!moves(16, true));
+}
+
+TEST_CASE("a fine-tuning gives the same bits for the same seed") {
+  const Photos photos(8);
+  std::vector<Tensor<float>> first;
+  for (const std::uint64_t seed : {1u, 1u, 2u}) {
+    const ModelPtr model = small_resnet();
+    FineTuneOptions options = options_of("two-stage");
+    options.seed = seed;
+    fine_tune(*model, photos.set, options);
+    if (first.empty()) first = state_of(*model);
+    CHECK(same_bits(state_of(*model), first) == (seed == 1));
+  }
+}
+
+TEST_CASE("images set apart validate; without them a stratified share is held out") {
+  const Photos photos(10), more(2);
+  const ModelPtr model = small_resnet();
+  FineTuneOptions options = options_of("head");
+  Notes notes;
+  notes.listen(options);
+  const FineTuneResult held = fine_tune(*model, photos.set, options);
+  CHECK(held.train_set.class_counts() == std::vector<Index>{8, 8, 8});
+  CHECK(held.valid_set.class_counts() == std::vector<Index>{2, 2, 2});
+  std::set<std::filesystem::path> paths;
+  for (const data::Dataset& set : {held.train_set, held.valid_set}) {
+    for (const data::Sample& sample : set.samples) paths.insert(sample.path);
+  }
+  CHECK(paths.size() == 30);
+  CHECK_THAT(notes.text, contains("6 of 30 images are held out for validation"));
+
+  data::ImageFolder apart = photos.set;
+  apart.valid = more.set.train;
+  const FineTuneResult given = fine_tune(*model, apart, options);
+  CHECK(given.train_set.size() == 30);
+  CHECK(given.valid_set.size() == 6);
+  CHECK(given.valid->count() == 6);
+}
+
+TEST_CASE("the preprocessing is the one asked for, or the network's own, or ImageNet's, and is remembered") {
+  const Photos photos(5);
+  const auto tune = [&](const ModelPtr& model, const std::optional<data::Preprocess>& wanted, Notes& notes) {
+    FineTuneOptions options = options_of("head");
+    options.epochs = 1;
+    options.preprocess = wanted;
+    notes.listen(options);
+    return fine_tune(*model, photos.set, options).preprocess;
+  };
+  Notes notes;
+  const ModelPtr model = pooled_network();
+  CHECK(tune(model, plain_steps, notes) == plain_steps);
+  CHECK(model->metadata()[io::preprocess_key] == plain_steps.to_string());
+  CHECK(tune(model, {}, notes) == plain_steps);
+  CHECK(notes.text.find("ImageNet") == std::string::npos);
+  model->metadata().erase(io::preprocess_key);
+  CHECK(tune(model, {}, notes) == data::Preprocess::imagenet());
+  CHECK_THAT(notes.text, contains("assuming the ImageNet standard, resize=256"));
+  CHECK(model->metadata()[io::preprocess_key] == data::Preprocess::imagenet().to_string());
+}
+
+TEST_CASE("broken images are left out and named once, in training and in validation") {
+  const Photos photos(10);
+  const ModelPtr model = small_resnet();
+  FineTuneOptions options = options_of("two-stage");
+  const FineTuneResult whole = fine_tune(*model, photos.set, options);
+  const std::set<std::filesystem::path> broken{whole.train_set.samples[3].path,
+                                               whole.valid_set.samples[1].path};
+  for (const std::filesystem::path& path : broken) put_file(path, path.string());
+  const FineTuneResult result = fine_tune(*model, photos.set, options);
+  REQUIRE(result.skipped.size() == 2);
+  CHECK(broken == std::set<std::filesystem::path>{result.skipped[0].path, result.skipped[1].path});
+  CHECK(result.valid->count() == 5);
+  CHECK(result.history.back().images == 23);
+  options.strict = true;
+  CHECK_THROWS_AS(fine_tune(*model, photos.set, options), Error);
+
+  options.strict = false;
+  for (const data::Sample& sample : whole.valid_set.samples) put_file(sample.path, sample.path.string());
+  for (const char* method : {"head", "full"}) {
+    options.method = Method::parse(method);
+    CHECK_THROWS_WITH(fine_tune(*model, photos.set, options), contains("images could be read"));
+  }
+}
+
+TEST_CASE("a training that is stopped says so; what it has learnt stays") {
+  const Photos photos(10);
+  for (const char* method : {"two-stage", "full"}) {
+    const ModelPtr model = small_resnet(), before = small_resnet();
+    FineTuneOptions options = options_of(method);
+    options.should_stop = [] { return true; };
+    const FineTuneResult result = fine_tune(*model, photos.set, options);
+    CHECK(result.stopped);
+    CHECK(result.history.empty());
+    CHECK(!result.valid.has_value());
+    CHECK(!changed_layers(*model, *before).empty());
+    CHECK(trainable_of(*model) == trainable_of(*before));
+    CHECK(model->metadata().contains(io::preprocess_key));
+  }
+}
+
+TEST_CASE("a network whose last layer is not one that could be replaced is fine-tuned all the same") {
+  const Photos photos(5);
+  const RandomScope scope(1, 0);
+  Graph<float> graph = small_resnet(3)->graph();
+  const ValueId shift =
+      graph.add_var("shift", ValueKind::parameter, Var<float>(Tensor<float>::zeros({3}), true));
+  graph.set_outputs({graph.add_node("shifted", ops::Add{}, {graph.outputs()[0], shift})});
+  Model<float> model(graph);
+  const FineTuneResult result = fine_tune(model, photos.set, options_of("head"));
+  CHECK(result.trained_elements == 3 * 16 + 3 + 3);
+}
+
+TEST_CASE("what cannot be fine-tuned is an error, and trainable stays what was") {
+  const Photos photos(5), one_class(5, 1), too_few(1);
+  FineTuneOptions options = options_of("full");
+  const ModelPtr five = small_resnet(5), model = small_resnet();
+  CHECK_THROWS_WITH(fine_tune(*five, photos.set, options),
+                    contains("gives (1,5) for an image, but there are 3 classes: call replace_head first"));
+  CHECK_THROWS_WITH(fine_tune(*model, one_class.set, options), contains("at least two classes"));
+  CHECK_THROWS_WITH(fine_tune(*model, too_few.set, options), contains("too few images to hold some out"));
+  options.epochs = 0;
+  CHECK_THROWS_WITH(fine_tune(*model, photos.set, options), contains("at least one epoch, got 0"));
+
+  options = options_of("two-stage");
+  options.lr = 1e30;
+  CHECK_THROWS_WITH(fine_tune(*model, photos.set, options), contains("learning rate"));
+  CHECK(trainable_of(*model) == trainable_of(*small_resnet()));
+
+  model->freeze();
+  CHECK_THROWS_WITH(fine_tune(*model, photos.set, options_of("full")),
+                    "every layer is frozen: there is nothing to train");
+}
