@@ -166,7 +166,7 @@ int main(int argc, char** argv) {
   app.add_option("--out", o.out, "the .onnx file to write")->capture_default_str();
   app.add_option("--checkpoint", o.checkpoint, "written after every epoch; training goes on from it");
   app.add_option("--phases", o.phases, "SIZExEPOCHS...")->capture_default_str();
-  app.add_option("--batch", o.batch, "images a step")->capture_default_str();
+  app.add_option("--batch", o.batch, "images a step")->capture_default_str()->check(CLI::Range(2, 4096));
   app.add_option("--lr", o.lr, "highest learning rate")->capture_default_str();
   app.add_option("--weight-decay", o.weight_decay)->capture_default_str();
   app.add_option("--smoothing", o.smoothing, "of the labels")->capture_default_str();
