@@ -86,6 +86,7 @@ void apply_globs(const Options& o, tl::Model<float>& model) {
     for (const std::string& glob : o.train) check_matched(model.unfreeze(glob), glob, model);
   }
   for (const std::string& glob : o.freeze) check_matched(model.freeze(glob), glob, model);
+  TL_CHECK(tl::transfer::trainable_elements(model) > 0, "every layer is frozen: there is nothing to train");
 }
 
 /// Throws when the file could not be written: better now than after an hour's work.
@@ -225,26 +226,28 @@ void add_finetune(CLI::App& app, Command& chosen) {
   auto o = std::make_shared<Options>();
   CLI::App* c =
       app.add_subcommand("finetune", "Teach a pretrained network the classes of a folder of photos");
-  c->add_option("FOLDER", o->folder, "one folder a class, or train/ and valid/ with one a class")->required();
-  c->add_option("--weights", o->weights, "the pretrained network (.onnx)")->required();
-  c->add_option("--out", o->out, "the .onnx file to write")->required();
-  c->add_option("--valid", o->valid, "photos to validate with; otherwise a fifth is held out");
-  c->add_option("--method", o->method, "head, last:N, full or two-stage")->capture_default_str();
-  c->add_option("--freeze", o->freeze, "parameters that are not trained, such as 'layer1.*'");
-  c->add_option("--train", o->train, "train only these, and the head");
-  c->add_option("--epochs", o->epochs)->capture_default_str()->check(CLI::Range(1, 100000));
-  c->add_option("--batch", o->batch, "images a step")->check(CLI::Range(1, 4096));
-  c->add_option("--lr", o->lr, "learning rate of the head")->check(CLI::PositiveNumber);
-  c->add_option("--size", o->size, "image size in pixels")->check(CLI::Range(8, 2048));
-  c->add_option("--seed", o->seed)->capture_default_str();
+  c->add_option("FOLDER", o->folder, "one folder of photos a class, or train/ and valid/ with one a class")
+      ->required()
+      ->type_name("");
+  c->add_option("--weights", o->weights, "the pretrained network (.onnx)")->required()->type_name("MODEL");
+  c->add_option("--out", o->out, "the .onnx file to write")->required()->type_name("FILE");
+  c->add_option("--valid", o->valid, "photos to validate with (a fifth is held out)")->type_name("FOLDER");
+  c->add_option("--method", o->method, "head, last:N, full or two-stage (two-stage)")->type_name("NAME");
+  c->add_option("--freeze", o->freeze, "parameters not to train, such as 'layer1.*'")->type_name("GLOB");
+  c->add_option("--train", o->train, "train only these, and the head")->type_name("GLOB");
+  c->add_option("--epochs", o->epochs, "passes over the photos (5)")
+      ->check(between(1, 100'000))
+      ->type_name("N");
+  c->add_option("--batch", o->batch, "images a step")->check(between(1, 4096))->type_name("N");
+  c->add_option("--lr", o->lr, "learning rate of the head")->check(CLI::PositiveNumber)->type_name("X");
+  c->add_option("--size", o->size, "pixels of an image's sides")->check(between(8, 2048))->type_name("N");
+  c->add_option("--seed", o->seed, "of all that is random (0)")->type_name("N");
   add_threads(*c, o->threads);
   add_preprocess(*c, o->preprocess);
   c->add_flag("--strict", o->strict, "a broken image is an error");
-  c->add_flag("--from-scratch", o->from_scratch,
-              "forget the weights first, for comparison (with --method full)");
-  c->add_option("--json-out", o->json_out, "write the figures to this file");
-  c->footer(
-      "Example:\n  tl finetune animals/ --weights resnet18.onnx --method head --epochs 5 --out animals.onnx");
+  c->add_flag("--from-scratch", o->from_scratch, "forget the weights first, for comparison (--method full)");
+  c->add_option("--json-out", o->json_out, "write the figures to this file")->type_name("FILE");
+  c->footer("Example: tl finetune animals/ --weights resnet18.onnx --method head --out animals.onnx");
   c->callback([o, &chosen] { chosen = [o] { finetune(*o); }; });
 }
 
