@@ -77,9 +77,7 @@ double train(const Options& o, const tl::data::ImageFolder& photos, bool from_sc
   t.batch_size = o.batch;
   t.lr = o.lr;
   t.seed = seed;
-  t.preprocess = tl::data::Preprocess::parse(tl::io::preprocess_spec(model.metadata()));
-  t.preprocess->resize_short = o.size;
-  t.preprocess->crop = tl::data::Size{o.size, o.size};
+  t.preprocess = tl::transfer::with_size(tl::transfer::preprocess_of(model.graph()).steps, o.size);
   if (from_scratch) {
     tl::transfer::reset_parameters(model, seed);
     t.lr = o.scratch_lr;

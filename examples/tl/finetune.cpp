@@ -46,19 +46,6 @@ class InterruptWatch {
   struct sigaction before_ = {};
 };
 
-/// Another image size keeps the proportion between resize and crop.
-void scale_to(tl::data::Preprocess& preprocess, Index size) {
-  if (size == 0) return;
-  const std::optional<tl::data::Size> before = preprocess.fixed_size();
-  if (preprocess.resize_short && before) {
-    const Index shorter = std::min(before->height, before->width);
-    preprocess.resize_short = std::max(size, (*preprocess.resize_short * size + shorter / 2) / shorter);
-  }
-  if (preprocess.resize_exact) preprocess.resize_exact = tl::data::Size{size, size};
-  if (!preprocess.resize_exact) preprocess.crop = tl::data::Size{size, size};
-  if (!preprocess.resize_short && !preprocess.resize_exact) preprocess.resize_short = size;
-}
-
 tl::data::ImageFolder read_photos(const Options& o) {
   tl::data::ImageFolder photos = tl::data::image_folder(o.folder);
   if (!o.valid.empty()) {
@@ -134,6 +121,17 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
   return json;
 }
 
+tl::data::Preprocess choose_preprocess(const Options& o, const tl::Graph<float>& graph) {
+  tl::transfer::NetworkPreprocess chosen = tl::transfer::preprocess_of(graph);
+  if (!o.preprocess.empty()) {
+    chosen.steps = tl::data::Preprocess::parse(o.preprocess);
+  } else if (chosen.assumed) {
+    note("the network does not say how images are prepared: assuming the ImageNet standard (--preprocess " +
+         chosen.steps.to_string() + ")");
+  }
+  return o.size == 0 ? chosen.steps : tl::transfer::with_size(chosen.steps, o.size);
+}
+
 tl::train::FineTuneOptions training_options(const Options& o, const tl::Model<float>& model) {
   tl::train::FineTuneOptions t;
   t.method = tl::transfer::Method::parse(o.method);
@@ -148,13 +146,7 @@ tl::train::FineTuneOptions training_options(const Options& o, const tl::Model<fl
   if (o.lr != 0) t.lr = o.lr;
   t.seed = o.seed;
   t.strict = o.strict;
-  t.preprocess = find_preprocess(o.preprocess, model.graph());
-  if (!t.preprocess) {
-    t.preprocess = tl::data::Preprocess::imagenet();
-    note("the network does not say how images are prepared: assuming the ImageNet standard (--preprocess " +
-         t.preprocess->to_string() + ")");
-  }
-  scale_to(*t.preprocess, o.size);
+  t.preprocess = choose_preprocess(o, model.graph());
   return t;
 }
 
@@ -233,8 +225,12 @@ void add_finetune(CLI::App& app, Command& chosen) {
   c->add_option("--out", o->out, "the .onnx file to write")->required()->type_name("FILE");
   c->add_option("--valid", o->valid, "photos to validate with (a fifth is held out)")->type_name("FOLDER");
   c->add_option("--method", o->method, "head, last:N, full or two-stage (two-stage)")->type_name("NAME");
-  c->add_option("--freeze", o->freeze, "parameters not to train, such as 'layer1.*'")->type_name("GLOB");
-  c->add_option("--train", o->train, "train only these, and the head")->type_name("GLOB");
+  c->add_option("--freeze", o->freeze, "parameters not to train, such as 'layer1.*'")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  c->add_option("--train", o->train, "train only these, and the head")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
   c->add_option("--epochs", o->epochs, "passes over the photos (5)")
       ->check(between(1, 100'000))
       ->type_name("N");

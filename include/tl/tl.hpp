@@ -28,4 +28,5 @@
 #include <tl/transfer/features.hpp>
 #include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
+#include <tl/transfer/preprocess.hpp>
 #include <tl/transfer/reset.hpp>

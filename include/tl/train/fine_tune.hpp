@@ -21,6 +21,7 @@
 #include <tl/transfer/features.hpp>
 #include <tl/transfer/layers.hpp>
 #include <tl/transfer/method.hpp>
+#include <tl/transfer/preprocess.hpp>
 
 namespace tl::train {
 
@@ -58,15 +59,16 @@ struct FineTuneResult {
 
 namespace fine_tune_impl {
 
-/// The preprocessing that a fine-tuning uses: asked for, the model's own, or torchvision's for ImageNet.
+/// The preprocessing that was asked for, or the network's own.
 inline data::Preprocess choose_preprocess(const Model<float>& model, const FineTuneOptions& o,
                                           const std::function<void(const std::string&)>& note) {
   if (o.preprocess) return *o.preprocess;
-  const std::string own = io::preprocess_spec(model.metadata());
-  if (!own.empty()) return data::Preprocess::parse(own);
-  note("the network does not say how images are prepared: assuming the ImageNet standard, " +
-       data::Preprocess::imagenet().to_string());
-  return data::Preprocess::imagenet();
+  const transfer::NetworkPreprocess own = transfer::preprocess_of(model.graph());
+  if (own.assumed) {
+    note("the network does not say how images are prepared: assuming the ImageNet standard, " +
+         own.steps.to_string());
+  }
+  return own.steps;
 }
 
 /// Puts back which parameters are trained when a stage or an error ends.

@@ -3,7 +3,8 @@
 //   for each epoch, for each batch:   loss = cross_entropy(model(images), labels)
 //                                     loss.backward()   sgd.step(schedule(step))   sgd.zero_grad()
 //
-// Written out for a reader in examples/training_loop.cpp; here with reports, validation and a way to stop.
+// Written out for a reader in examples/first_steps/training_loop.cpp; here with reports, validation and a way
+// to stop.
 #pragma once
 
 #include <chrono>

@@ -1,0 +1,200 @@
+// tl finetune: the file it writes, its methods and options, and the input it refuses.
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <tl/data/encode.hpp>
+#include <tl/data/preprocess.hpp>
+#include <tl/io/metadata.hpp>
+#include <tl/io/onnx/load.hpp>
+#include <tl/io/onnx/save.hpp>
+#include <tl/models/resnet.hpp>
+#include <tl/nn/model.hpp>
+
+#include "programs/program.hpp"
+#include "support/tensors.hpp"
+
+using namespace tl;
+using namespace tl::test;
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string spec = "resize=16,crop=16,mean=127,std=64,rgb";
+
+/// A small network without labels and preprocessing, and two classes of eight photos: reddish and bluish
+/// noise.
+struct Setting {
+  TemporaryFolder folder;
+  std::string weights = folder / "weights.onnx", photos = folder / "photos", out = folder / "out.onnx";
+
+  Setting() {
+    const RandomScope scope(1, 0);
+    const auto network = std::make_shared<models::ResNet<float>>(models::ResNetOptions{
+        .blocks = {1, 1}, .channels = {8, 16}, .stem = models::Stem::small_image, .classes = 7});
+    onnx::save(*nn::trace<float>(*network, Tensor<float>::zeros({1, 3, 16, 16})), weights);
+    for (const char* name : {"blue", "red"}) add_class(photos, name, 8);
+  }
+
+  static void add_class(const fs::path& root, const std::string& name, int count) {
+    fs::create_directories(root / name);
+    for (int i = 0; i < count; ++i) {
+      data::Image image(20, 20);
+      Rng noise(static_cast<std::uint64_t>(i), name == "red");
+      for (Index p = 0; p < image.bytes(); ++p) {
+        const bool strong = p % 3 == (name == "red" ? 0 : 2);
+        image.data()[p] = static_cast<std::uint8_t>(noise.below(128) + (strong ? 128 : 0));
+      }
+      data::write_png(root / name / (std::to_string(i) + ".png"), image);
+    }
+  }
+
+  std::vector<std::string> command(std::vector<std::string> more = {}) const {
+    std::vector<std::string> all{"finetune", photos, "--weights", weights, "--out",     out,
+                                 "--batch",  "4",    "--epochs",  "4",     "--threads", "1"};
+    if (std::find(more.begin(), more.end(), "--preprocess") == more.end()) {
+      all.push_back("--preprocess");
+      all.push_back(spec);
+    }
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  /// Refused, and nothing of it left behind: neither the file nor a temporary.
+  void refused(const std::vector<std::string>& more, const std::string& part) const {
+    check_refused(command(more), part);
+    nothing_written();
+  }
+  void nothing_written() const {
+    for (const auto& entry : fs::directory_iterator(folder.path())) {
+      CAPTURE(entry.path());
+      CHECK(entry.path().string().find("out.onnx") == std::string::npos);
+      CHECK(entry.path().extension() != ".tmp");
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("tl finetune: every method learns and writes a file that remembers labels and preprocessing",
+          "[tl]") {
+  const Setting s;
+  const std::string method = GENERATE("head", "last:2", "full", "two-stage");
+  const std::string figures = s.folder / "figures.json";
+  const Outcome o = tl_program(s.command({"--method", method, "--json-out", figures, "--lr", "0.05"}));
+  CAPTURE(method, o.out, o.err);
+  REQUIRE(o.status == 0);
+  CHECK(o.err.empty());
+  CHECK(o.out.find("written: " + s.out) != std::string::npos);
+
+  const Json json = Json::parse(read_file(figures));
+  CHECK(json["method"] == method);
+  CHECK(json["epochs"].size() == 4);
+  CHECK(json["train_images"] == 12);
+  CHECK(json["valid_images"] == 4);
+  CHECK(json["valid_accuracy"].get<double>() == 1.0);
+  const Model<float> model(onnx::load_graph<float>(s.out));
+  CHECK(io::labels(model.metadata()) == std::vector<std::string>{"blue", "red"});
+  CHECK(io::preprocess_spec(model.metadata()) == data::Preprocess::parse(spec).to_string());
+  CHECK(model.predict(Tensor<float>::zeros({3, 3, 16, 16})).shape() == Shape{3, 2});
+}
+
+TEST_CASE("tl finetune: the same seed writes the same bytes, at any number of threads", "[tl]") {
+  const Setting s;
+  REQUIRE(tl_program(s.command({"--seed", "5"})).status == 0);
+  const std::string first = read_file(s.out);
+  REQUIRE(tl_program(s.command({"--seed", "5", "--threads", "3"})).status == 0);
+  CHECK(read_file(s.out) == first);
+  REQUIRE(tl_program(s.command({"--seed", "6"})).status == 0);
+  CHECK(read_file(s.out) != first);
+}
+
+TEST_CASE("tl finetune: --freeze and --train", "[tl]") {
+  const Setting s;
+  const Model<float> before(onnx::load_graph<float>(s.weights));
+  const auto changed = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--method", "full"});
+    const Outcome o = tl_program(s.command(std::move(more)));
+    CAPTURE(o.err);
+    REQUIRE(o.status == 0);
+    const Model<float> after(onnx::load_graph<float>(s.out));
+    std::vector<std::string> names;
+    for (const auto& p : before.parameters()) {
+      if (p.name.starts_with("fc.")) continue;  // replaced
+      if (!same_bits(p.var.value(), after.parameter(p.name).value())) names.push_back(p.name);
+    }
+    return names;
+  };
+  const std::vector<std::string> without_stem = changed({"--freeze", "conv1.*", "--freeze", "bn1.*"});
+  CHECK(without_stem.size() > 6);
+  for (const std::string& name : without_stem)
+    CHECK((!name.starts_with("conv1.") && !name.starts_with("bn1.")));
+  for (const std::string& name : changed({"--train", "layer2.0.conv2.*"}))
+    CHECK(name == "layer2.0.conv2.weight");
+}
+
+TEST_CASE("tl finetune: a broken image is named and left out, or an error", "[tl]") {
+  const Setting s;
+  write_file_atomically(fs::path(s.photos) / "red" / "broken.jpg", "this is text");
+  const Outcome o = tl_program(s.command());
+  CAPTURE(o.err);
+  CHECK(o.status == 0);
+  CHECK(o.err.find("broken.jpg") != std::string::npos);
+  CHECK(o.err.find("1 image could not be read") != std::string::npos);
+  fs::remove(s.out);
+  const Outcome strict = tl_program(s.command({"--strict"}));
+  CHECK(strict.status == 2);
+  CHECK(is_one_line(strict.err));
+  CHECK(strict.err.find("broken.jpg") != std::string::npos);
+  s.nothing_written();
+}
+
+TEST_CASE("tl finetune: input that is refused", "[tl]") {
+  Setting s;
+  SECTION("weights that are missing") { fs::remove(s.weights), s.refused({}, "weights.onnx"); }
+  SECTION("weights that are cut off") {
+    fs::resize_file(s.weights, fs::file_size(s.weights) / 2);
+    s.refused({}, "weights.onnx");
+  }
+  SECTION("a folder that is missing") { fs::remove_all(s.photos), s.refused({}, "there is no folder"); }
+  SECTION("an empty folder") {
+    fs::remove_all(s.photos);
+    fs::create_directory(s.photos);
+    s.refused({}, "there is no image in folder");
+  }
+  SECTION("one class") { fs::remove_all(fs::path(s.photos) / "red"), s.refused({}, "at least two classes"); }
+  SECTION("classes to validate with that are not trained") {
+    Setting::add_class(s.folder / "valid", "green", 2);
+    s.refused({"--valid", (s.folder / "valid").string()}, "unknown class 'green'");
+  }
+  SECTION("a size of 0") { s.refused({"--size", "0"}, "--size"); }
+  SECTION("no epochs") { s.refused({"--epochs", "0"}, "--epochs"); }
+  SECTION("a method that there is not") {
+    s.refused({"--method", "everything"}, "unknown method 'everything'");
+  }
+  SECTION("a glob that matches nothing") {
+    s.refused({"--freeze", "layer9.*"}, "no parameter matches 'layer9.*'");
+  }
+  SECTION("everything frozen") { s.refused({"--freeze", "*"}, "nothing to train"); }
+  SECTION("a preprocessing that makes no sense") { s.refused({"--preprocess", "crop=-3"}, "crop"); }
+  SECTION("a file to write in a folder that is not there") {
+    s.out = s.folder / "no/such/out.onnx";
+    s.refused({}, "cannot write");
+  }
+  SECTION("a folder as the file to write") {
+    s.out = s.photos;
+    s.refused({}, "cannot write");
+  }
+}
+
+TEST_CASE("tl finetune: where nothing says how images are prepared, the assumption is told", "[tl]") {
+  const Setting s;
+  const Outcome o = tl_program({"finetune", s.photos, "--weights", s.weights, "--out", s.out, "--epochs", "1",
+                                "--size", "16", "--threads", "1"});
+  CAPTURE(o.err);
+  CHECK(o.status == 0);
+  CHECK(o.err.find("assuming the ImageNet standard") != std::string::npos);
+}
