@@ -69,6 +69,11 @@ Figures measure(tl::Model<float>& model, const Options& o) {
   const tl::data::Size size =
       o.size > 0 ? tl::data::Size{o.size, o.size} : image_size(input, find_preprocess({}, graph));
   Figures f{.input = input_shape(input, o.batch, size)};
+  try {
+    graph.infer(std::span(&f.input, 1));
+  } catch (const tl::Error& error) {
+    tl::fail("the network does not take batches ", f.input, ": ", error.what());
+  }
   model.train(o.train);
   tl::MemoryPool::instance().reset_peak();
   const std::function<void()> step = make_step(model, random_images(f.input), o.train);

@@ -194,16 +194,21 @@ tl::Shape input_shape(const tl::GraphValue<float>& input, Index batch, tl::data:
 
 namespace {
 
-/// The number of classes of a network from one image to one row of scores.
+/// The number of classes of a network from one image of a size to one row of scores.
 Index classes_of(const tl::Graph<float>& graph, tl::data::Size size) {
-  const tl::Shape& input = only_input(graph).shape;
-  TL_CHECK(input.rank() == 4 && (input[1] == 3 || input[1] == 0),
-           "expected a network of images (N,3,H,W), got one of ", input, ": use tl run");
-  const tl::Shape shape = input_shape(only_input(graph), 1, size);
-  const tl::Shape output = graph.infer(std::span(&shape, 1)).at(static_cast<std::size_t>(graph.outputs()[0]));
-  TL_CHECK(output.rank() == 2 && output[0] == 1 && output[1] >= 1,
-           "expected scores of classes (N,classes), got ", output, ": use tl run");
-  return output[1];
+  const tl::GraphValue<float>& input = only_input(graph);
+  const tl::Shape shape = input_shape(input, 1, size);
+  TL_CHECK(shape.rank() == 4 && shape[1] == tl::data::Image::channels,
+           "expected a network of images (N,3,H,W), got one of ", input.shape, ": use tl run");
+  try {
+    const auto output = static_cast<std::size_t>(graph.outputs()[0]);
+    const tl::Shape scores = graph.infer(std::span(&shape, 1)).at(output);
+    TL_CHECK(scores.rank() == 2 && scores[0] == 1 && scores[1] >= 1, "expected scores (N,classes), got ",
+             scores, ": use tl run");
+    return scores[1];
+  } catch (const tl::Error& error) {
+    tl::fail("the network cannot classify images of ", size, " pixels: ", error.what());
+  }
 }
 
 }  // namespace
@@ -217,22 +222,26 @@ Classifier open_classifier(const std::filesystem::path& path, const std::string&
            "' does not say what its network expects of images: give --preprocess, for example "
            "resize=256,bicubic,crop=224,mean=127,std=128,rgb");
   c.preprocess = *preprocess;
-  const tl::data::Size declared = image_size(only_input(graph), preprocess);
-  const tl::data::Size size = preprocess->fixed_size().value_or(declared);
-  try {
-    c.classes = classes_of(graph, size);
-  } catch (const tl::Error& error) {
-    tl::fail("'", path.string(), "' cannot classify images of ", size, " pixels: ", error.what());
-  }
-  if (!(size == declared)) {
-    note(tl::concat("'", path.string(), "' declares images of ", declared,
-                    " pixels, the preprocessing makes ", size));
-  }
+  c.classes = classes_of(graph, preprocess->fixed_size().value_or(image_size(only_input(graph), preprocess)));
   c.labels = tl::io::labels(graph.metadata);
   TL_CHECK(c.labels.empty() || static_cast<Index>(c.labels.size()) == c.classes, "'", path.string(),
            "' names ", c.labels.size(), " classes, but its network has ", c.classes,
            " outputs: it is damaged");
   return c;
+}
+
+tl::data::Loader open_images(const Classifier& c, tl::data::Dataset images, bool strict, int threads) {
+  tl::data::Loader loader(std::move(images), c.preprocess,
+                          {.batch_size = 16, .strict = strict, .threads = threads});
+  const tl::data::Size size = loader.size();
+  classes_of(c.model->graph(), size);
+  const tl::Shape& declared = only_input(c.model->graph()).shape;
+  const bool as_declared =
+      (declared[2] == 0 || declared[2] == size.height) && (declared[3] == 0 || declared[3] == size.width);
+  if (!as_declared)
+    note(tl::concat("the network declares ", declared, ", the preprocessing makes images of ", size,
+                    " pixels"));
+  return loader;
 }
 
 // ---- Broken images ----
@@ -248,7 +257,7 @@ void SkippedReport::finish(const tl::data::Loader& loader, Progress& progress) {
   progress.clear();
   if (told_ == 0) return;
   const auto count = static_cast<Index>(told_), all = loader.dataset().size();
-  TL_CHECK(count < all, "none of ", counted(all, "image"), " could be read");
+  TL_CHECK(count < all, "none of ", counted(all, "image"), " could be read: expected JPEG, PNG or BMP");
   note(tl::concat(grouped(count), " of ", counted(all, "image"), " could not be read and were left out"));
 }
 

@@ -107,6 +107,10 @@ struct Classifier {
 /// Throws when the network does not take images and give classes, or when no preprocessing is known.
 Classifier open_classifier(const std::filesystem::path& path, const std::string& spec);
 
+/// Batches of images as the network expects them. Notes where their size is not the declared one; throws
+/// where the network does not take it.
+tl::data::Loader open_images(const Classifier& c, tl::data::Dataset images, bool strict, int threads);
+
 /// Names the broken images a loader has met since the last call on standard error, and counts them.
 class SkippedReport {
  public:

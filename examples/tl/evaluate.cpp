@@ -60,12 +60,15 @@ tl::data::Dataset labelled(const Options& o, const Classifier& c) {
 tl::data::Dataset read_images(const Options& o, const Classifier& c) {
   if (!o.labels.empty()) return labelled(o, c);
   tl::data::ImageFolder folder = tl::data::image_folder(o.folder);
+  const bool set_apart = !folder.valid.empty();
+  tl::data::Dataset data = std::move(set_apart ? folder.valid : folder.train);
+  if (c.labels.empty()) {
+    check_order(data, c.classes, o.folder);
+  } else {
+    data = tl::data::with_classes(data, c.labels);
+  }
   for (const std::string& text : folder.notes) note(text);
-  if (!folder.valid.empty())
-    note("'" + o.folder.string() + "' sets validation images apart: only they count");
-  tl::data::Dataset data = std::move(folder.valid.empty() ? folder.train : folder.valid);
-  if (!c.labels.empty()) return tl::data::with_classes(data, c.labels);
-  check_order(data, c.classes, o.folder);
+  if (set_apart) note("'" + o.folder.string() + "' sets validation images apart: only they count");
   return data;
 }
 
@@ -171,7 +174,7 @@ void print(const tl::data::Loader& loader, const tl::train::Evaluation& e) {
 void evaluate(const Options& o) {
   use_threads(o.threads);
   const Classifier c = open_classifier(o.model, o.preprocess);
-  const tl::data::Loader loader(read_images(o, c), c.preprocess, {.batch_size = 16, .threads = o.threads});
+  const tl::data::Loader loader = open_images(c, read_images(o, c), false, o.threads);
   Progress progress("evaluating", loader.dataset().size());
   SkippedReport skipped;
   const tl::train::Evaluation e =

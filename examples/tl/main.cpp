@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include <tl/kernels/isa.hpp>
+
 #include "commands.hpp"
 #include "common.hpp"
 
@@ -55,6 +57,7 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
 
 Command parse(CLI::App& app, int argc, char** argv) {
   Command chosen;
+  app.option_defaults()->take_last();  // of an option given twice
   program::add_inspect(app, chosen);
   program::add_run(app, chosen);
   program::add_predict(app, chosen);
@@ -81,7 +84,9 @@ int main(int argc, char** argv) {
       "Transfer learning on the CPU: inspect, use, judge and fine-tune image networks in .onnx files.", "tl");
   app.footer("Example: tl predict resnet18.onnx photo.jpg\n`tl COMMAND --help` tells about one command.");
   try {
-    parse(app, argc, argv)();
+    const Command command = parse(app, argc, argv);
+    tl::kernels::active_isa();  // a wrong TL_ISA is told once, and not from within parallel work
+    command();
     std::cout.flush();
     if (!std::cout) return complain("standard output cannot be written: is the disk full?", could_not);
     return EXIT_SUCCESS;

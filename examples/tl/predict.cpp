@@ -1,5 +1,6 @@
 // tl predict: classes and probabilities of images, one line an image as soon as its batch is done.
-#include <numeric>
+#include <algorithm>
+#include <cmath>
 
 #include <unistd.h>
 
@@ -41,7 +42,10 @@ tl::Tensor<float> probabilities(const Classifier& c, const tl::Tensor<float>& im
 /// The most probable classes first; of equal ones, the one with the smaller index.
 std::vector<Score> best(const float* row, Index classes, Index top) {
   std::vector<Score> scores;
-  for (Index i = 0; i < classes; ++i) scores.push_back({i, row[i]});
+  for (Index i = 0; i < classes; ++i) {
+    TL_CHECK(!std::isnan(row[i]), "the network gives NaN: are its weights damaged?");
+    scores.push_back({i, row[i]});
+  }
   const auto end = scores.begin() + std::min(top, classes);
   std::partial_sort(scores.begin(), end, scores.end(), [](const Score& a, const Score& b) {
     return a.probability > b.probability || (a.probability == b.probability && a.index < b.index);
@@ -76,8 +80,7 @@ Json skipped_json(const tl::data::Loader& loader) {
 void predict(const Options& o) {
   use_threads(o.threads);
   const Classifier c = open_classifier(o.model, o.preprocess);
-  const tl::data::Loader loader(tl::data::image_files(o.images), c.preprocess,
-                                {.batch_size = 16, .strict = o.strict, .threads = o.threads});
+  const tl::data::Loader loader = open_images(c, tl::data::image_files(o.images), o.strict, o.threads);
   Progress progress("predicting", loader.dataset().size());
   if (!o.json && ::isatty(STDOUT_FILENO) != 0) progress.silence();
   SkippedReport skipped;
