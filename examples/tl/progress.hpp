@@ -32,9 +32,7 @@ class Progress {
     const auto now = Clock::now();
     if (!on_ || (done < total_ && drawn_ && now - last_ < std::chrono::milliseconds(100))) return;
     last_ = now;
-    std::string line = describe(done, std::chrono::duration<double>(now - begin_).count());
-    if (!text.empty()) line += "  " + text;
-    line.resize(std::min(line.size(), columns() - 1));
+    const std::string line = describe(done, std::chrono::duration<double>(now - begin_).count(), text);
     std::fprintf(stderr, "\r\x1b[K%s", line.c_str());
     drawn_ = true;
   }
@@ -48,19 +46,26 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::string describe(tl::Index done, double seconds) const {
-    constexpr std::size_t width = 20;
+  /// The bar takes the room that the rest of the line leaves.
+  std::string describe(tl::Index done, double seconds, const std::string& text) const {
     const double share =
         total_ > 0 ? std::min(1.0, static_cast<double>(done) / static_cast<double>(total_)) : 1;
-    std::string bar(static_cast<std::size_t>(share * width), '#');
-    bar.resize(width, ' ');
     const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
     const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
-    char text[160];
-    std::snprintf(text, sizeof text, "  [%s] %3.0f %%  %lld/%lld  %.1f/s  %lld:%02lld left", bar.c_str(),
-                  100 * share, static_cast<long long>(done), static_cast<long long>(total_), rate,
+    char numbers[160];
+    std::snprintf(numbers, sizeof numbers, "  %3.0f %%  %lld/%lld  %.*f/s  %lld:%02lld left", 100 * share,
+                  static_cast<long long>(done), static_cast<long long>(total_), rate < 100 ? 1 : 0, rate,
                   static_cast<long long>(left) / 60, static_cast<long long>(left) % 60);
-    return title_ + text;
+    std::string rest = numbers + (text.empty() ? "" : "  " + text);
+    const std::size_t room = columns() - 1, used = title_.size() + rest.size();
+    constexpr std::size_t frame = 4, longest = 20;
+    if (used + frame < room) {
+      const std::size_t width = std::min(longest, room - used - frame);
+      std::string bar(static_cast<std::size_t>(share * static_cast<double>(width)), '#');
+      bar.resize(width, ' ');
+      rest.insert(0, "  [" + bar + "]");
+    }
+    return (title_ + rest).substr(0, room);
   }
 
   static std::size_t columns() {
