@@ -81,6 +81,7 @@ double train(const Options& o, const tl::data::ImageFolder& photos, bool from_sc
   if (from_scratch) {
     tl::transfer::reset_parameters(model, seed);
     t.lr = o.scratch_lr;
+    t.head_first = t.freeze_batch_norm = false;
     t.later_share = t.earlier_share = 1;
   }
   return tl::train::fine_tune(model, photos, t).valid->accuracy();

@@ -138,6 +138,7 @@ tl::train::FineTuneOptions training_options(const Options& o, const tl::Model<fl
   if (o.from_scratch) {
     TL_CHECK(t.method.kind == tl::transfer::MethodKind::full && o.train.empty() && o.freeze.empty(),
              "--from-scratch trains every layer: use it with --method full and without --train and --freeze");
+    t.head_first = t.freeze_batch_norm = false;
     t.later_share = t.earlier_share = 1;
     if (o.lr == 0) t.lr = 0.05;
   }

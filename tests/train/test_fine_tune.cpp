@@ -108,7 +108,9 @@ TEST_CASE("last:N trains exactly the last N layers") {
   const Photos photos(10);
   for (const Index n : {Index{1}, Index{2}, Index{4}, Index{7}, Index{50}}) {
     const ModelPtr model = small_resnet(), before = small_resnet();
-    fine_tune(*model, photos.set, options_of(concat("last:", n)));
+    FineTuneOptions options = options_of(concat("last:", n));
+    options.freeze_batch_norm = false;
+    fine_tune(*model, photos.set, options);
     INFO("last:" << n);
     CHECK(changed_layers(*model, *before) ==
           Names(all_layers.end() - std::min<Index>(n, 7), all_layers.end()));
@@ -141,6 +143,7 @@ TEST_CASE("two stages train the head for one epoch, then everything, and leave a
   const Photos photos(10);
   const ModelPtr model = small_resnet(), before = small_resnet();
   FineTuneOptions options = options_of("two-stage");
+  options.freeze_batch_norm = false;
   std::vector<Index> trained;
   options.on_epoch = [&](const train::EpochReport&) {
     trained.push_back(transfer::trainable_elements(*model));
@@ -154,12 +157,12 @@ TEST_CASE("two stages train the head for one epoch, then everything, and leave a
   CHECK(result.trained_elements == all);
   CHECK(changed_layers(*model, *before) == all_layers);
   CHECK(trainable_of(*model) == trainable_of(*before));
-  CHECK_THAT(notes.text, contains("first the head alone") && contains("then every layer"));
+  CHECK_THAT(notes.text, contains("first the head alone") && contains("then the layers below it too"));
 }
 
-TEST_CASE("small batches keep BatchNorms to their running statistics unless told otherwise") {
+TEST_CASE("BatchNorms keep to their running statistics unless told otherwise") {
   const Photos photos(10);
-  const auto moves = [&](Index batch_size, std::optional<bool> freeze) {
+  const auto moves = [&](Index batch_size, bool freeze) {
     const ModelPtr model = small_resnet(), before = small_resnet();
     FineTuneOptions options = options_of("full");
     options.batch_size = batch_size;
@@ -169,10 +172,25 @@ TEST_CASE("small batches keep BatchNorms to their running statistics unless told
     CHECK(trainable_of(*model) == trainable_of(*before));
     return !moved_statistics(*model, *before).empty();
   };
-  CHECK(!moves(8, {}));
-  CHECK(moves(8, false));
-  CHECK(moves(16, {}));
-  CHECK(!moves(16, true));
+  CHECK(FineTuneOptions{}.freeze_batch_norm);
+  for (const Index batch_size : {8, 16}) {
+    CHECK(!moves(batch_size, true));
+    CHECK(moves(batch_size, false));
+  }
+}
+
+TEST_CASE("without head_first every layer moves from the first epoch on") {
+  const Photos photos(10);
+  const ModelPtr model = small_resnet();
+  FineTuneOptions options = options_of("full");
+  options.head_first = options.freeze_batch_norm = false;
+  std::vector<Index> trained;
+  options.on_epoch = [&](const train::EpochReport&) {
+    trained.push_back(transfer::trainable_elements(*model));
+  };
+  const Index all = transfer::trainable_elements(*model);
+  fine_tune(*model, photos.set, options);
+  CHECK(trained == std::vector<Index>(static_cast<std::size_t>(options.epochs), all));
 }
 
 TEST_CASE("a fine-tuning gives the same bits for the same seed") {
@@ -228,9 +246,10 @@ TEST_CASE("the preprocessing is the one asked for, or the network's own, or Imag
   CHECK(tune(model, {}, notes) == plain_steps);
   CHECK(notes.text.find("ImageNet") == std::string::npos);
   model->metadata().erase(io::preprocess_key);
-  CHECK(tune(model, {}, notes) == data::Preprocess::imagenet());
-  CHECK_THAT(notes.text, contains("assuming the ImageNet standard, resize=256"));
-  CHECK(model->metadata()[io::preprocess_key] == data::Preprocess::imagenet().to_string());
+  const data::Preprocess small = transfer::with_size(data::Preprocess::imagenet(), 16);  // as it declares
+  CHECK(tune(model, {}, notes) == small);
+  CHECK_THAT(notes.text, contains("assuming the ImageNet standard, resize=18"));
+  CHECK(model->metadata()[io::preprocess_key] == small.to_string());
 }
 
 TEST_CASE("broken images are left out and named once, in training and in validation") {

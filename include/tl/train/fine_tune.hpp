@@ -32,8 +32,13 @@ struct FineTuneOptions {
   Index batch_size = 0;
   double lr = 0;  ///< of the head; the layers below get shares of it
   double momentum = 0.9, weight_decay = 1e-4, smoothing = 0.1;
-  double later_share = 0.3, earlier_share = 0.1;  ///< of the head's rate, for the layers below it
-  std::optional<bool> freeze_batch_norm{};
+  double later_share = 0.1, earlier_share = 0.03;  ///< of the head's rate, for the layers below it
+  /// The head alone for one epoch before the layers below it move: gradients through a random head would
+  /// spoil what they know (Kumar et al. 2022, https://arxiv.org/abs/2202.10054). Not for training from
+  /// scratch.
+  bool head_first = true;
+  /// Batch normalisations keep to their running statistics; docs/benchmarks.md tells what that is worth.
+  bool freeze_batch_norm = true;
   std::optional<data::Augment> augment{};
   std::optional<data::Preprocess> preprocess{};  ///< none: the model's own, or ImageNet's
   std::uint64_t seed = 0;
@@ -116,17 +121,17 @@ class Run {
  private:
   void train() {
     KeepTrainable trainable(model_);
-    if (o_.method.kind == transfer::MethodKind::two_stage) {
+    if (o_.head_first && o_.method.kind != transfer::MethodKind::head) {
       transfer::freeze_all_but_last(model_, 1);
       note("first the head alone, for one epoch");
       stage(1, false);
       trainable.restore();
       if (result_.stopped) return;
-      note("then every layer that is not frozen");
+      note("then the layers below it too");
     }
     if (o_.method.kind == transfer::MethodKind::head) transfer::freeze_all_but_last(model_, 1);
     if (o_.method.kind == transfer::MethodKind::last) transfer::freeze_all_but_last(model_, o_.method.layers);
-    if (o_.freeze_batch_norm.value_or(batch_size_ < 16)) {
+    if (o_.freeze_batch_norm) {
       if (const Index n = transfer::freeze_batch_norm(model_); n > 0)
         note(concat(n, " batch normalisations keep to their running statistics"));
     }

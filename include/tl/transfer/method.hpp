@@ -3,8 +3,9 @@
 //   head        the new last layer; everything before it is frozen
 //   last:N      the last N layers, the head among them
 //   full        every layer
-//   two-stage   the head for one epoch, then every layer (Howard, Gugger 2020,
-//   https://arxiv.org/abs/2002.04688)
+//   two-stage   the same, by the name that fastai gives to beginning with the head
+//
+// last:N and full begin with an epoch of the head alone (train/fine_tune.hpp).
 #pragma once
 
 #include <charconv>
