@@ -76,6 +76,7 @@ double train(const Options& o, const tl::data::ImageFolder& photos, bool from_sc
   tl::train::FineTuneOptions t{.method = tl::transfer::Method::parse("full"), .epochs = o.epochs};
   t.batch_size = o.batch;
   t.lr = o.lr;
+  t.later_share = 0.3, t.earlier_share = 0.1;  // thumbnails are far from photos: the layers below move more
   t.seed = seed;
   t.preprocess = tl::transfer::with_size(tl::transfer::preprocess_of(model.graph()).steps, o.size);
   if (from_scratch) {
