@@ -134,7 +134,8 @@ void predict_some(tl::Model<float>& model, const tl::data::ImageFolder& photos) 
   for (Index label = 0; label < static_cast<Index>(photos.classes().size()); ++label) {
     Index shown = 0;
     for (const tl::data::Sample& sample : photos.valid.samples) {
-      if (sample.label != label || shown++ == 2) continue;
+      if (sample.label != label || shown == 2) continue;
+      ++shown;
       const tl::Tensor<float> logits = model.predict(preprocess.apply(tl::data::read_image(sample.path)));
       const tl::Tensor<float> p = tl::softmax(tl::Var<float>(logits)).value();
       const Index best = std::max_element(p.data(), p.data() + p.size()) - p.data();
