@@ -7,7 +7,7 @@ import html
 import json
 import sys
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 400, 60, 190, 50, 50
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 780, 400, 60, 210, 50, 50
 COLOURS = ["#1b6ca8", "#c2571a", "#3d8c40", "#7b4ea3"]
 
 
@@ -40,12 +40,17 @@ def main():
         if epochs <= 15 or epoch % 5 == 0:
             parts.append(text(place(epoch, 0)[0], HEIGHT - BOTTOM + 20, str(epoch)))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "epoch"))
+    names = []
     for (label, values), colour in zip(curves, COLOURS):
         points = [place(i + 1, value) for i, value in enumerate(values)]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points]
-        parts.append(text(points[-1][0] + 12, points[-1][1] + 5, f"{label}, {values[-1]:.1f} %", "start", colour=colour))
+        names.append((points[-1][1] + 5, f"{label}, {values[-1]:.1f} %", colour))
+    lowest = 0
+    for y, words, colour in sorted(names):  # each beside the end of its curve, and below the name before it
+        lowest = max(y, lowest + 18)
+        parts.append(text(WIDTH - RIGHT + 12, lowest, words, "start", colour=colour))
     parts.append("</svg>")
     with open(out, "w") as target:
         target.write("\n".join(parts) + "\n")

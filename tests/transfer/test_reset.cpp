@@ -65,6 +65,27 @@ TEST_CASE("weights become those of a new network, and statistics those of none")
                    model->parameter("layer1.0.conv2.weight").value()));
 }
 
+TEST_CASE("running statistics that follow slowly follow at the usual pace, others at their own") {
+  const ModelPtr model = small_resnet();
+  std::vector<double> momenta{0.01, 0.3};
+  model->edit([&](Graph<float>& graph) {
+    std::size_t i = 0;
+    for (GraphNode<float>& node : graph.nodes()) {
+      if (i < momenta.size() && node.operation->get_if<ops::BatchNorm>() != nullptr)
+        node.operation = make_operation<float>(ops::BatchNorm{.momentum = momenta[i++]});
+    }
+  });
+  transfer::reset_parameters(*model, 3);
+  momenta.clear();
+  for (const GraphNode<float>& node : model->graph().nodes()) {
+    if (const auto* norm = node.operation->get_if<ops::BatchNorm>()) momenta.push_back(norm->momentum);
+  }
+  REQUIRE(momenta.size() > 2);
+  CHECK(momenta[0] == 0.1);
+  CHECK(momenta[1] == 0.3);
+  CHECK(momenta[2] == 0.1);
+}
+
 TEST_CASE("a network whose BatchNorms were folded into its convolutions is reset too") {
   const RandomScope scope(1, 0);
   const auto network = nn::sequential<float>(

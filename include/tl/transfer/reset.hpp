@@ -8,7 +8,10 @@ namespace tl::transfer {
 
 /// Gives every parameter an initial value again: Kaiming normal for convolutions, Kaiming uniform for
 /// matrices, and for batch normalisation scale 1, shift 0, running mean 0 and variance 1. Other parameters of
-/// one axis (biases) become 0. Values depend on the seed and the position in the network.
+/// one axis (biases) become 0. Values depend on the seed and the position in the network. Batch
+/// normalisations whose running statistics follow slowly (momentum 0.01 in EfficientNet's files, meant for
+/// long trainings) follow at the usual 0.1: a network that starts from nothing would leave them behind for
+/// hundreds of steps.
 template <class T>
 void reset_parameters(Model<T>& model, std::uint64_t seed) {
   const auto set = [](Var<T> var, Tensor<T> value) { var.mutable_value() = std::move(value); };
@@ -21,14 +24,19 @@ void reset_parameters(Model<T>& model, std::uint64_t seed) {
                    : shape.rank() >= 2 ? nn::kaiming_uniform<T>(shape, stream)
                                        : Tensor<T>::zeros(shape));
   }
-  for (const GraphNode<T>& node : model.graph().nodes()) {
-    if (node.operation->template get_if<ops::BatchNorm>() == nullptr) continue;
-    for (const std::size_t i : {1u, 2u, 3u, 4u}) {
-      const GraphValue<T>& value = model.graph().value(node.inputs[i]);
-      if (value.kind == ValueKind::result || value.kind == ValueKind::input) continue;
-      set(value.var, Tensor<T>::full(value.shape, i == 1 || i == 4 ? T{1} : T{0}));
+  model.edit([&](Graph<T>& graph) {
+    for (GraphNode<T>& node : graph.nodes()) {
+      const auto* norm = node.operation->template get_if<ops::BatchNorm>();
+      if (norm == nullptr) continue;
+      const ops::BatchNorm usual{.epsilon = norm->epsilon, .momentum = ops::BatchNorm{}.momentum};
+      if (norm->momentum < usual.momentum) node.operation = make_operation<T>(usual);
+      for (const std::size_t i : {1u, 2u, 3u, 4u}) {
+        const GraphValue<T>& value = graph.value(node.inputs[i]);
+        if (value.kind == ValueKind::result || value.kind == ValueKind::input) continue;
+        set(value.var, Tensor<T>::full(value.shape, i == 1 || i == 4 ? T{1} : T{0}));
+      }
     }
-  }
+  });
 }
 
 }  // namespace tl::transfer
