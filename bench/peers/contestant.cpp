@@ -18,7 +18,7 @@ using tl::Index;
 class Contestant {
  public:
   Contestant(const std::string& file, const std::string& work, Index batch, Index size)
-      : model_(network(file, work)), work_(work) {
+      : model_(tl::onnx::load_graph<float>(file)), work_(work) {
     images_ =
         tl::nn::random_uniform<float>({batch, 3, size, size}, 1, tl::Rng(1)).to(tl::Layout::channels_last);
     labels_ = tl::Tensor<std::int64_t>::zeros({batch});
@@ -39,11 +39,6 @@ class Contestant {
   }
 
  private:
-  static tl::Graph<float> network(const std::string& file, const std::string& work) {
-    tl::Graph<float> graph = tl::onnx::load_graph<float>(file);
-    return work == "infer" ? tl::fused(graph) : graph;
-  }
-
   tl::Model<float> model_;
   std::string work_;
   tl::Tensor<float> images_;

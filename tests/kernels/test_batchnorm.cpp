@@ -57,6 +57,8 @@ TEMPLATE_TEST_CASE("normalisation with an activation", "[batchnorm]", float, dou
       const auto x = random_values<T>(rows * channels, 52, -4, 8), mean = random_values<T>(channels, 53);
       const auto var = random_values<T>(channels, 54, .1, 3), gamma = random_values<T>(channels, 55),
                  beta = random_values<T>(channels, 56);
+      const auto residual = random_values<T>(rows * channels, 65, -2, 2);
+      const auto wide_residual = converted<W>(residual);
       std::vector<T> inv_std(mean.size()), scale(mean), shift(mean), y(x.size());
       for (const bool affine : {true, false}) {
         batchnorm_scale_shift(channels, mean.data(), var.data(), T(1e-3), affine ? gamma.data() : nullptr,
@@ -74,14 +76,22 @@ TEMPLATE_TEST_CASE("normalisation with an activation", "[batchnorm]", float, dou
       for (const Activation activation : activations) {
         INFO(rows << " x " << channels << ", activation " << static_cast<int>(activation));
         std::vector<W> want(x.size());
-        batchnorm_apply(rows, channels, x.data(), scale.data(), shift.data(), activation, y.data());
-        reference::batchnorm_apply(rows, channels, converted<W>(x).data(), converted<W>(scale).data(),
-                                   converted<W>(shift).data(), activation, want.data());
-        CHECK(worst_error(y, want, 16) <= 1.5);
-        std::vector<T> in_place = x;
-        batchnorm_apply(rows, channels, in_place.data(), scale.data(), shift.data(), activation,
-                        in_place.data());
-        CHECK(in_place == y);
+        for (const bool adds : {false, true}) {
+          const T* added = adds ? residual.data() : nullptr;
+          const W* wide_added = adds ? wide_residual.data() : nullptr;
+          batchnorm_apply(rows, channels, x.data(), scale.data(), shift.data(), added, activation, y.data());
+          reference::batchnorm_apply(rows, channels, converted<W>(x).data(), converted<W>(scale).data(),
+                                     converted<W>(shift).data(), wide_added, activation, want.data());
+          CHECK(worst_error(y, want, 16) <= 1.5);
+          std::vector<T> in_place = x;
+          batchnorm_apply(rows, channels, in_place.data(), scale.data(), shift.data(), added, activation,
+                          in_place.data());
+          CHECK(in_place == y);
+        }
+        std::vector<T> on_residual = residual;
+        batchnorm_apply(rows, channels, x.data(), scale.data(), shift.data(), on_residual.data(), activation,
+                        on_residual.data());
+        CHECK(on_residual == y);
       }
     }
   });
@@ -124,6 +134,18 @@ TEMPLATE_TEST_CASE("gradients of batch normalisation in training and inference m
             CHECK(worst_error(dgamma, want_dgamma, 6 * static_cast<double>(rows)) <= 2);
             CHECK(worst_error(dx, want_dx, 16) <= 4);
 
+            std::vector<T> masked(x.size()), of_dgamma(dgamma), of_dx(x.size());
+            BatchnormGradient<T> with_residual = in;
+            with_residual.residual_gradient = masked.data();
+            backward(rows, channels, with_residual, of_dgamma.data(), dbeta.data(), of_dx.data());
+            CHECK(of_dgamma == dgamma);
+            CHECK(of_dx == dx);
+            for (std::size_t i = 0; i < x.size(); ++i)
+              of_dx[i] = reference::activation_gradient(activation, y[i], dy[i]);
+            CHECK(masked == of_dx);
+            backward(rows, channels, with_residual, of_dgamma.data(), dbeta.data(), nullptr);
+            CHECK(masked == of_dx);
+
             std::vector<T> again(dgamma), in_place = dy;
             BatchnormGradient<T> own = in;
             own.dy = in_place.data();
@@ -137,6 +159,11 @@ TEMPLATE_TEST_CASE("gradients of batch normalisation in training and inference m
               std::vector<T> only(x.size());
               backward(rows, channels, frozen, nullptr, nullptr, only.data());
               CHECK(only == dx);
+              frozen.residual_gradient = masked.data();
+              std::fill(masked.begin(), masked.end(), T(7));
+              backward(rows, channels, frozen, nullptr, nullptr, only.data());
+              CHECK(only == dx);
+              CHECK(masked == of_dx);
             }
           }
         }

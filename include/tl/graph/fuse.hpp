@@ -1,11 +1,13 @@
-// fused: the same network for inference, with fewer passes over memory.
+// The same network with fewer passes over memory: fused() for inference, fused_for_training() for training.
 //
 //   conv -> batch norm -> + residual -> relu      becomes      one convolution with folded weights
+//   batch norm -> + residual -> relu              becomes      one batch normalisation
 //
 //   w'(o) = w(o) s(o)    b'(o) = (b(o) - mean(o)) s(o) + beta(o)    s = gamma / sqrt(var + epsilon)
 //
-// The original keeps its parameters; the fused network holds copies as of now and cannot be trained. Folding
-// rounds differently: results agree to the precision of T, not to the bit.
+// Folded weights are copies as of now, which cannot be trained. Folding rounds differently: results agree to
+// the precision of T, not to the bit. A fused batch normalisation shares its parameters with the original,
+// trains as it does and gives the same bits.
 #pragma once
 
 #include <algorithm>
@@ -16,17 +18,19 @@
 #include <tl/graph/graph.hpp>
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
+#include <tl/ops/dropout.hpp>
 #include <tl/ops/fused_conv.hpp>
-#include <tl/ops/norm.hpp>
+#include <tl/ops/fused_norm.hpp>
 
 namespace tl {
 
 namespace fuse_impl {
 
-/// A convolution and the nodes that it takes in, in the order of execution.
+/// A convolution or batch normalisation and the nodes that it takes in, in the order of execution.
 struct Chain {
-  std::size_t convolution = 0, last = 0;  ///< indices of nodes
-  std::optional<std::size_t> norm{};
+  std::size_t first = 0, last = 0;  ///< indices of nodes
+  bool is_convolution = false;
+  std::optional<std::size_t> norm{};  ///< folded into the convolution
   ValueId residual = -1;
   kernels::Activation activation = kernels::Activation::none;
   bool complete = false;  ///< nothing can follow an activation
@@ -44,7 +48,9 @@ std::optional<kernels::Activation> activation_of(const Operation<T>& operation) 
 template <class T>
 class Fuser {
  public:
-  explicit Fuser(const Graph<T>& graph) : graph_(graph), readers_(graph.values().size(), 0) {
+  /// Convolutions are fused where every node of the chain may be folded.
+  Fuser(const Graph<T>& graph, std::vector<bool> foldable)
+      : graph_(graph), foldable_(std::move(foldable)), readers_(graph.values().size(), 0) {
     for (const GraphNode<T>& node : graph.nodes()) {
       for (const ValueId id : node.inputs) ++readers_[static_cast<std::size_t>(id)];
     }
@@ -59,6 +65,7 @@ class Fuser {
     std::vector<const Chain*> ends(graph_.nodes().size(), nullptr);
     std::vector<bool> taken_in(graph_.nodes().size(), false);
     for (const Chain& chain : chains_) {
+      if (!chain.is_convolution && chain.last == chain.first) continue;
       ends[chain.last] = &chain;
       for (const std::size_t n : members(chain)) taken_in[n] = true;
     }
@@ -77,16 +84,15 @@ class Fuser {
   }
 
  private:
-  /// Every convolution with stored weights begins a chain; nodes that only it feeds make it longer.
+  /// Every convolution with stored weights begins a chain, and every batch normalisation that follows none;
+  /// nodes that only it feeds make it longer.
   void find_chains() {
     std::vector<int> chain_at(graph_.values().size(), -1);  // the chain whose result so far a value is
     for (std::size_t n = 0; n < graph_.nodes().size(); ++n) {
       const GraphNode<T>& node = graph_.nodes()[n];
-      if (node.operation->template get_if<ops::Conv2d>() != nullptr && stored(node, 1) &&
+      if (foldable_[n] && node.operation->template get_if<ops::Conv2d>() != nullptr && stored(node, 1) &&
           (node.inputs.size() < 3 || stored(node, 2))) {
-        chain_at[static_cast<std::size_t>(node.output)] = static_cast<int>(chains_.size());
-        chains_.push_back({n, n});
-        members_.push_back({n});
+        begin_chain(n, true, chain_at);
         continue;
       }
       // Of two chains that meet in an addition, the one that ends later is asked first.
@@ -103,20 +109,30 @@ class Fuser {
         chain_at[static_cast<std::size_t>(node.output)] = chain;
         break;
       }
+      if (node.operation->template get_if<ops::BatchNorm>() != nullptr &&
+          chain_at[static_cast<std::size_t>(node.output)] < 0)
+        begin_chain(n, false, chain_at);
     }
+  }
+
+  void begin_chain(std::size_t n, bool is_convolution, std::vector<int>& chain_at) {
+    chain_at[static_cast<std::size_t>(graph_.nodes()[n].output)] = static_cast<int>(chains_.size());
+    chains_.push_back({.first = n, .last = n, .is_convolution = is_convolution});
+    members_.push_back({n});
   }
 
   bool take_in(Chain& chain, std::size_t n) {
     const GraphNode<T>& node = graph_.nodes()[n];
     const ValueId end = graph_.nodes()[chain.last].output;
-    if (chain.complete) return false;
+    if (chain.complete || (chain.is_convolution && !foldable_[n])) return false;
     if (node.operation->template get_if<ops::BatchNorm>() != nullptr) {
       const bool all_stored = stored(node, 1) && stored(node, 2) && stored(node, 3) && stored(node, 4);
-      if (chain.last != chain.convolution || !all_stored) return false;
+      if (!chain.is_convolution || chain.last != chain.first || !all_stored) return false;
       chain.norm = n;
     } else if (node.operation->template get_if<ops::Add>() != nullptr) {
       const ValueId other = node.inputs[0] == end ? node.inputs[1] : node.inputs[0];
       if (chain.residual >= 0 || graph_.value(other).var.defined()) return false;
+      if (!chain.is_convolution && !same_shape(end, other)) return false;
       chain.residual = other;
     } else if (const auto activation = activation_of(*node.operation)) {
       chain.activation = *activation;
@@ -135,8 +151,40 @@ class Fuser {
     return graph_.value(node.inputs[input]).var.value();
   }
 
-  void write(const Chain& chain) {
-    const GraphNode<T>& node = graph_.nodes()[chain.convolution];
+  /// Whether two values surely have one shape, whatever the size of the batch: a batch normalisation adds no
+  /// operands that repeat.
+  bool same_shape(ValueId a, ValueId b) {
+    if (!shapes_) {
+      shapes_.emplace();
+      std::vector<Shape> inputs;
+      for (const ValueId id : graph_.inputs()) {
+        inputs.push_back(graph_.value(id).shape);
+        if (inputs.back().rank() > 0) inputs.back()[0] += 1;
+      }
+      try {
+        *shapes_ = graph_.infer(inputs);
+      } catch (const Error&) {  // the network takes its example's batch alone, or no example is known
+      }
+    }
+    if (shapes_->empty()) return false;
+    const Shape &left = (*shapes_)[static_cast<std::size_t>(a)],
+                &right = (*shapes_)[static_cast<std::size_t>(b)];
+    return left == right && left.rank() == 4 && left[2] * left[3] > 1;
+  }
+
+  void write(const Chain& chain) { chain.is_convolution ? write_convolution(chain) : write_norm(chain); }
+
+  void write_norm(const Chain& chain) {
+    const GraphNode<T>& node = graph_.nodes()[chain.first];
+    const GraphNode<T>& last = graph_.nodes()[chain.last];
+    std::vector<ValueId> inputs = ids_of(node.inputs);
+    if (chain.residual >= 0) inputs.push_back(new_id(chain.residual));
+    const ops::FusedBatchNorm operation{*node.operation->template get_if<ops::BatchNorm>(), chain.activation};
+    moved(last.output) = result_.add_node(node.name, operation, std::move(inputs), name_of(last.output));
+  }
+
+  void write_convolution(const Chain& chain) {
+    const GraphNode<T>& node = graph_.nodes()[chain.first];
     const GraphNode<T>& last = graph_.nodes()[chain.last];
     const Shape& shape = tensor(node, 1).shape();
     Tensor<T> w = tensor(node, 1).plain().clone();
@@ -187,6 +235,8 @@ class Fuser {
   }
 
   const Graph<T>& graph_;
+  std::vector<bool> foldable_;  ///< by node
+  std::optional<std::vector<Shape>> shapes_;
   Graph<T> result_;
   std::vector<int> readers_;
   std::vector<Chain> chains_;
@@ -196,9 +246,31 @@ class Fuser {
 
 }  // namespace fuse_impl
 
+/// For inference: every convolution is fused.
 template <class T>
 Graph<T> fused(const Graph<T>& graph) {
-  return fuse_impl::Fuser<T>(graph).run();
+  return fuse_impl::Fuser<T>(graph, std::vector<bool>(graph.nodes().size(), true)).run();
+}
+
+/// By node: nothing trained lies before it, and it computes in training what it computes in inference.
+template <class T>
+std::vector<bool> frozen_nodes(const Graph<T>& graph) {
+  const std::vector<bool> trainable = graph.trainable_values(), trains = graph.training_nodes();
+  std::vector<bool> frozen(graph.nodes().size());
+  for (std::size_t n = 0; n < frozen.size(); ++n) {
+    const GraphNode<T>& node = graph.nodes()[n];
+    const bool minds_training = node.operation->template get_if<ops::Dropout>() != nullptr ||
+                                node.operation->template get_if<ops::BatchNorm>() != nullptr;
+    frozen[n] = !trainable[static_cast<std::size_t>(node.output)] && !(trains[n] && minds_training);
+  }
+  return frozen;
+}
+
+/// For training and gradients with respect to parameters: convolutions are fused below what is trained, batch
+/// normalisations everywhere. Good until a parameter is frozen or thawed, or the folded ones change.
+template <class T>
+Graph<T> fused_for_training(const Graph<T>& graph) {
+  return fuse_impl::Fuser<T>(graph, frozen_nodes(graph)).run();
 }
 
 }  // namespace tl

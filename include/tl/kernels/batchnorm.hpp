@@ -3,8 +3,8 @@
 //   mean[c] = 1/M sum_m x[m,c]      var[c] = 1/M sum_m (x[m,c] - mean[c])^2
 //   y = x * scale + shift           scale = gamma / sqrt(var + eps),  shift = beta - mean * scale
 //
-// An activation may follow in the same pass, forward and backward. Source: Ioffe and Szegedy 2015,
-// https://arxiv.org/abs/1502.03167.
+// The sum with a residual and an activation may follow in the same pass, forward and backward. Source: Ioffe
+// and Szegedy 2015, https://arxiv.org/abs/1502.03167.
 #pragma once
 
 #include <algorithm>
@@ -32,10 +32,10 @@ template <class T>
 void batchnorm_scale_shift(Index channels, const T* mean, const T* var, std::type_identity_t<T> eps,
                            const T* gamma, const T* beta, T* inv_std, T* scale, T* shift);
 
-/// y = activation(x * scale + shift); y may be x.
+/// y = activation(x * scale + shift + residual); residual (M,C) may be null; y may be x or the residual.
 template <class T>
 void batchnorm_apply(Index rows, Index channels, const T* x, const T* scale, const T* shift,
-                     Activation activation, T* y);
+                     const std::type_identity_t<T>* residual, Activation activation, T* y);
 
 /// What both backward kernels read. dy is the gradient of the activated output.
 template <class T>
@@ -47,6 +47,8 @@ struct BatchnormGradient {
   const T* dy = nullptr;       ///< (M,C)
   const T* y = nullptr;        ///< (M,C), the output; read only when there is an activation
   Activation activation = Activation::none;
+  T* residual_gradient =
+      nullptr;  ///< (M,C), where dy masked by the activation goes too; may be dy; may be null
 };
 
 /// Training mode, where mean and variance depend on x. With g = dy masked by the activation and

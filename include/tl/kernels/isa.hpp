@@ -7,7 +7,7 @@
 // Compiling the kernels once, for programs of many files: define TL_KERNELS_PRECOMPILED in all of them, and
 // the headers only declare their entry points. One more file holds the definitions, for float and double:
 //   #define TL_KERNELS_IMPLEMENTATION
-//   #include <tl/kernels/all.hpp>
+//   #include <tl/tl.hpp>
 // How a kernel header is written is told in for_each_isa.hpp.
 #pragma once
 
@@ -29,6 +29,13 @@
 #define TL_KERNELS_DEFINE 1
 #else
 #define TL_KERNELS_DEFINE 0
+#endif
+
+/// Before functions that are no templates and are compiled with the kernels.
+#if defined(TL_KERNELS_PRECOMPILED) || defined(TL_KERNELS_IMPLEMENTATION)
+#define TL_KERNELS_INLINE
+#else
+#define TL_KERNELS_INLINE inline
 #endif
 
 namespace tl::kernels {

@@ -2,12 +2,14 @@
 // on.
 #pragma once
 
+#include <tl/graph/plan.hpp>
 #include <tl/graph/trace.hpp>
 #include <tl/nn/module.hpp>
 
 namespace tl {
 
-/// A network of one input and one output with named parameters, and the text that travels with it.
+/// A network of one input and one output with named parameters, and the text that travels with it. It runs by
+/// a plan of fused operations (graph/plan.hpp), and gives what its graph gives to the precision of T.
 template <class T>
 class Model final : public nn::Module<T> {
  public:
@@ -38,10 +40,18 @@ class Model final : public nn::Module<T> {
     TL_CHECK(graph_.inputs().size() == 1 && graph_.outputs().size() == 1,
              "[model] expected a network with one input and one output, got ", graph_.inputs().size(),
              " and ", graph_.outputs().size(), ": use graph().run()");
-    return graph_.run(std::span<const Var<T>>(&x, 1), mode).front();
+    using Purpose = typename PlanCache<T>::Purpose;
+    const std::span<const Var<T>> inputs(&x, 1);
+    // A plan gives no gradient of the image, and a trace is to see the network's own operations.
+    const bool gradients = !NoGrad::active();
+    if ((gradients && x.requires_grad()) || Observer<T>::current() != nullptr || NodeByNode::active())
+      return graph_.run(inputs, mode).front();
+    const Purpose purpose = gradients || mode.training ? Purpose::training : Purpose::inference;
+    return plans_.get(graph_, purpose)->run(inputs, mode).front();
   }
 
   void refresh() {
+    plans_.clear();
     this->clear_parameters();
     for (const GraphValue<T>& value : graph_.values()) {
       if (value.kind == ValueKind::parameter) this->share_parameter(value.name, value.var);
@@ -50,6 +60,7 @@ class Model final : public nn::Module<T> {
   }
 
   Graph<T> graph_;
+  mutable PlanCache<T> plans_;
 };
 
 namespace nn {

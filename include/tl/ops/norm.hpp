@@ -31,6 +31,13 @@ struct BatchNorm {
   template <class T>
   Tensor<T> forward(Context<T>& context, const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>& beta,
                     const Tensor<T>& running_mean, const Tensor<T>& running_var) const {
+    return compute<T>(context, x, gamma, beta, running_mean, running_var, nullptr, kernels::Activation::none);
+  }
+  /// activation(forward(...) + residual) in one pass; the residual, channels-last, may be null.
+  template <class T>
+  Tensor<T> compute(Context<T>& context, const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>& beta,
+                    const Tensor<T>& running_mean, const Tensor<T>& running_var, const T* residual,
+                    kernels::Activation activation) const {
     infer(x.shape(), gamma.shape(), beta.shape(), running_mean.shape(), running_var.shape());
     const Index channels = x.shape(1), rows = x.size() / channels;
     Tensor<T> mean = running_mean, var = running_var;
@@ -52,8 +59,8 @@ struct BatchNorm {
                                    beta.data(), inv_std.mutable_data(), scale.mutable_data(),
                                    shift.mutable_data());
     Tensor<T> y = Tensor<T>::empty(x.shape(), rows_of_channels.layout());
-    kernels::batchnorm_apply(rows, channels, rows_of_channels.data(), scale.data(), shift.data(),
-                             kernels::Activation::none, y.mutable_data());
+    kernels::batchnorm_apply(rows, channels, rows_of_channels.data(), scale.data(), shift.data(), residual,
+                             activation, y.mutable_data());
     if (context.training() && context.recording()) {
       context.keep(mean);
       context.keep(inv_std);
@@ -69,18 +76,27 @@ struct BatchNorm {
 
   template <class T>
   void backward(const Saved<T>& s, const Tensor<T>& dy, GradSink<T>& d) const {
+    gradients<T>(s, dy.to(Layout::channels_last), nullptr, kernels::Activation::none, nullptr, d);
+  }
+  /// The gradient of compute(): dy and y, its result, are channels-last; y is read where there is an
+  /// activation. The residual's gradient goes to `residual_gradient`, unless null.
+  template <class T>
+  void gradients(const Saved<T>& s, const Tensor<T>& dy, const T* y, kernels::Activation activation,
+                 T* residual_gradient, GradSink<T>& d) const {
     const Shape channel_shape{dy.shape(1)};
     const Index channels = dy.shape(1), rows = dy.size() / channels;
-    const Tensor<T> gradient = dy.to(Layout::channels_last);
     Tensor<T> dx, dgamma, dbeta, x;
     const bool training = s.context().training(), wants_parameters = d.wants(1) || d.wants(2);
-    if (d.wants(0)) dx = Tensor<T>::empty(dy.shape(), gradient.layout());
+    if (d.wants(0)) dx = Tensor<T>::empty(dy.shape(), dy.layout());
     if (training || wants_parameters) {
       x = s.input(0).to(Layout::channels_last);
       dgamma = Tensor<T>::empty(channel_shape);
       dbeta = Tensor<T>::empty(channel_shape);
     }
-    kernels::BatchnormGradient<T> in{.x = x.data(), .gamma = s.input(1).data(), .dy = gradient.data()};
+    kernels::BatchnormGradient<T> in{.x = x.data(), .gamma = s.input(1).data(), .dy = dy.data()};
+    in.y = y;
+    in.activation = activation;
+    in.residual_gradient = residual_gradient;
     if (training) {
       in.mean = s.kept(0).data();
       in.inv_std = s.kept(1).data();

@@ -180,6 +180,10 @@ Result call(std::string_view name, const F& f, std::span<const Value> v, First&.
         if constexpr (std::invocable<F, First&..., Value, Value, Value, Value, Value>)
           return f(first..., v[0], v[1], v[2], v[3], v[4]);
         break;
+      case 6:
+        if constexpr (std::invocable<F, First&..., Value, Value, Value, Value, Value, Value>)
+          return f(first..., v[0], v[1], v[2], v[3], v[4], v[5]);
+        break;
       default:
         break;
     }

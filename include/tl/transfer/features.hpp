@@ -14,6 +14,7 @@
 
 #include <tl/core/rng.hpp>
 #include <tl/data/loader.hpp>
+#include <tl/graph/fuse.hpp>
 #include <tl/graph/subgraph.hpp>
 #include <tl/nn/model.hpp>
 
@@ -26,14 +27,10 @@ ValueId frozen_cut(const Graph<T>& graph) {
   TL_CHECK(graph.inputs().size() == 1 && graph.outputs().size() == 1,
            "[frozen_cut] expected a network with one input and one output, got ", graph.inputs().size(),
            " and ", graph.outputs().size());
-  const std::vector<bool> trainable = graph.trainable_values(), trains = graph.training_nodes();
+  const std::vector<bool> is_frozen = frozen_nodes(graph);
   const std::vector<GraphNode<T>>& nodes = graph.nodes();
-  const auto is_frozen = [&](std::size_t n) {
-    const bool drops = trains[n] && nodes[n].operation->template get_if<ops::Dropout>() != nullptr;
-    return !drops && !trainable[static_cast<std::size_t>(nodes[n].output)];
-  };
   std::size_t frozen = 0;  // nodes before the first one that is not
-  while (frozen < nodes.size() && is_frozen(frozen)) ++frozen;
+  while (frozen < nodes.size() && is_frozen[frozen]) ++frozen;
   if (frozen == nodes.size()) return graph.outputs()[0];
   // The last reader of each value; a cut behind node k is possible where only k's result is read later.
   std::vector<std::size_t> last_reader(graph.values().size(), 0);

@@ -13,7 +13,8 @@ struct BatchnormBlocks {
   void (*moments)(Index rows, Index channels, const T* x, T* mean, T* squares);
   void (*join_moments)(Index channels, Index rows_a, T* mean_a, T* squares_a, Index rows_b, const T* mean_b,
                        const T* squares_b);
-  void (*apply)(Index rows, Index channels, const T* x, const T* scale, const T* shift, T* y);
+  void (*apply)(Index rows, Index channels, const T* x, const T* scale, const T* shift, const T* residual,
+                T* y);
   void (*sums)(Index rows, Index channels, const BatchnormGradient<T>& in, Index first, T* sum_g, T* sum_gd);
   void (*gradient)(Index rows, Index channels, const BatchnormGradient<T>& in, Index first, const T* factor,
                    const T* slope, const T* offset, T* dx);
@@ -39,7 +40,17 @@ constexpr Index chunk_rows_of(Index channels) {
   return std::clamp<Index>(reduce_grain / std::max<Index>(1, channels), 32, 512);
 }
 
-/// dbeta = sum of g, sum_gd = sum of g (x - mean).
+/// What the second pass reads when the first has written the masked gradient.
+template <class T>
+BatchnormGradient<T> after_sums(BatchnormGradient<T> in) {
+  if (in.residual_gradient == nullptr) return in;
+  in.dy = in.residual_gradient;
+  in.residual_gradient = nullptr;
+  in.activation = Activation::none;
+  return in;
+}
+
+/// dbeta = sum of g, sum_gd = sum of g (x - mean); g goes to in.residual_gradient where that is not null.
 template <class T>
 void batchnorm_sums(Index rows, Index channels, const BatchnormGradient<T>& in, T* dbeta, T* sum_gd) {
   const auto blocks = batchnorm_blocks<T>(in.activation);
@@ -99,11 +110,12 @@ void batchnorm_scale_shift(Index channels, const T* mean, const T* var, std::typ
 
 template <class T>
 void batchnorm_apply(Index rows, Index channels, const T* x, const T* scale, const T* shift,
-                     Activation activation, T* y) {
+                     const std::type_identity_t<T>* residual, Activation activation, T* y) {
   const auto apply = internal::batchnorm_blocks<T>(activation).apply;
   const Index grain = std::max<Index>(1, internal::reduce_grain / std::max<Index>(1, channels));
   parallel_for(rows, grain, [&](Index begin, Index end) {
-    apply(end - begin, channels, x + begin * channels, scale, shift, y + begin * channels);
+    const Index at = begin * channels;
+    apply(end - begin, channels, x + at, scale, shift, residual == nullptr ? nullptr : residual + at, y + at);
   });
 }
 
@@ -121,10 +133,11 @@ void batchnorm_backward(Index rows, Index channels, const BatchnormGradient<T>& 
     offset[c] = -factor[c] * dbeta[c] * share;
   }
   if (dx == nullptr) return;
-  const auto gradient = internal::batchnorm_blocks<T>(in.activation).gradient;
+  const BatchnormGradient<T> second = internal::after_sums(in);
+  const auto gradient = internal::batchnorm_blocks<T>(second.activation).gradient;
   const Index grain = std::max<Index>(1, internal::reduce_grain / std::max<Index>(1, channels));
   parallel_for(rows, grain, [&](Index begin, Index end) {
-    gradient(end - begin, channels, in, begin, factor, slope, offset, dx);
+    gradient(end - begin, channels, second, begin, factor, slope, offset, dx);
   });
 }
 
@@ -132,19 +145,21 @@ template <class T>
 void batchnorm_backward_inference(Index rows, Index channels, const BatchnormGradient<T>& in, T* dgamma,
                                   T* dbeta, T* dx) {
   assert((dgamma == nullptr) == (dbeta == nullptr));
+  BatchnormGradient<T> second = in;
   if (dgamma != nullptr) {
     internal::batchnorm_sums(rows, channels, in, dbeta, dgamma);
     for (Index c = 0; c < channels; ++c) dgamma[c] *= in.inv_std[c];
+    second = internal::after_sums(in);
   }
-  if (dx == nullptr) return;
+  if (dx == nullptr && second.residual_gradient == nullptr) return;
   T* factor = scratch<T, internal::batchnorm_slot + 1>(static_cast<std::size_t>(channels));
   for (Index c = 0; c < channels; ++c) {
     factor[c] = in.gamma == nullptr ? in.inv_std[c] : in.gamma[c] * in.inv_std[c];
   }
-  const auto gradient = internal::batchnorm_blocks<T>(in.activation).gradient;
+  const auto gradient = internal::batchnorm_blocks<T>(second.activation).gradient;
   const Index grain = std::max<Index>(1, internal::reduce_grain / std::max<Index>(1, channels));
   parallel_for(rows, grain, [&](Index begin, Index end) {
-    gradient(end - begin, channels, in, begin, factor, nullptr, nullptr, dx);
+    gradient(end - begin, channels, second, begin, factor, nullptr, nullptr, dx);
   });
 }
 

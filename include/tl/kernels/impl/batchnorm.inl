@@ -71,12 +71,13 @@ void batchnorm_join_moments(Index channels, Index rows_a, T* mean_a, T* squares_
 }
 
 template <Activation activation, class T>
-void batchnorm_apply_rows(Index rows, Index channels, const T* x, const T* scale, const T* shift, T* y) {
+void batchnorm_apply_rows(Index rows, Index channels, const T* x, const T* scale, const T* shift,
+                          const T* residual, T* y) {
   for (Index r = 0; r < rows; ++r, x += channels, y += channels) {
     each_vector<T>(
         channels, [&](Index c, Index some) __attribute__((always_inline)) {
-          const Vec<T> v =
-              fma(load_some(x + c, some), load_some(scale + c, some), load_some(shift + c, some));
+          Vec<T> v = fma(load_some(x + c, some), load_some(scale + c, some), load_some(shift + c, some));
+          if (residual != nullptr) v += load_some(residual + r * channels + c, some);
           store_some(activated<activation>(v), y + c, some);
         });
   }
@@ -96,6 +97,7 @@ void batchnorm_gradient_sums(Index rows, Index channels, const BatchnormGradient
     for (Index k = 0; k < count; ++k) {
       const Index at = (first + r + k) * channels + c;
       const V g = load_gradient<activation>(in.dy, in.y, at, some);
+      if (in.residual_gradient != nullptr) store_some(g, in.residual_gradient + at, some);
       g_total += g;
       gd_total = fma(g, load_some(in.x + at, some) - mean, gd_total);
     }
@@ -123,6 +125,8 @@ void batchnorm_gradient_rows(Index rows, Index channels, const BatchnormGradient
         channels, [&](Index c, Index some) __attribute__((always_inline)) {
           const Index at = r * channels + c;
           const V g = load_gradient<activation>(in.dy, in.y, at, some), f = load_some(factor + c, some);
+          if (in.residual_gradient != nullptr) store_some(g, in.residual_gradient + at, some);
+          if (dx == nullptr) return;
           if (slope == nullptr) {
             store_some(g * f, dx + at, some);
           } else {

@@ -35,9 +35,10 @@ T activation_gradient(Activation activation, T y, T dy) {
 
 template <class T>
 void batchnorm_apply(Index rows, Index channels, const T* x, const T* scale, const T* shift,
-                     Activation activation, T* y) {
+                     const std::type_identity_t<T>* residual, Activation activation, T* y) {
   for (Index i = 0; i < rows * channels; ++i) {
-    y[i] = activated(activation, x[i] * scale[i % channels] + shift[i % channels]);
+    const T added = residual == nullptr ? T(0) : residual[i];
+    y[i] = activated(activation, x[i] * scale[i % channels] + shift[i % channels] + added);
   }
 }
 
