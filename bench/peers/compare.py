@@ -115,14 +115,25 @@ class PyTorch:
         return 1e3 * (time.perf_counter() - begin)
 
 
+def turn(contestant, steps):
+    """Milliseconds of a step: the median of some, after a rest and one step that is not counted.
+
+    The rest lets the threads of the contestant before go to sleep: they wait actively for a while, on the same
+    processors. The first step finds its memory and its weights in the caches of nobody.
+    """
+    time.sleep(0.2)
+    contestant.step()
+    return statistics.median(contestant.step() for _ in range(steps))
+
+
 def play(contestants, pairs):
-    """Milliseconds of each contestant, one after the other, `pairs` times after two rounds of warming up."""
+    """Milliseconds of each contestant, one after the other, `pairs` times."""
+    slowest = max(turn(contestant, 1) for contestant in contestants)
+    steps = max(1, min(9, int(300 / slowest)))
     times = [[] for _ in contestants]
-    for turn in range(pairs + 2):
+    for _ in range(pairs):
         for contestant, list_ in zip(contestants, times):
-            took = contestant.step()
-            if turn >= 2:
-                list_.append(took)
+            list_.append(turn(contestant, steps))
     return times
 
 
