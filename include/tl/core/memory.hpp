@@ -1,18 +1,17 @@
 // Memory: 64-byte-aligned blocks, recycled between uses.
 //
 // A training step asks for the same large blocks again and again; fresh pages from the system cost more than
-// the kernels that fill them. Blocks of 64 KB and more are therefore kept, by size class, for the next
-// request.
+// the kernels that fill them. Blocks of 64 KB and more are therefore cut from large chunks that are kept. A
+// request takes the free range with the lowest address that is long enough, and neighbouring free ranges
+// become one: so the layers of a network work in the same few megabytes one after the other, which stay in
+// the caches.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <map>
-#include <memory>
 #include <mutex>
 #include <new>
 #include <type_traits>
@@ -63,49 +62,30 @@ class MemoryPool {
   }
 
   void* allocate(std::size_t bytes) {
-    const std::size_t size = size_class(bytes);
+    const std::size_t size = rounded(bytes);
     const std::size_t now = in_use_ += size;
     for (std::size_t peak = peak_; peak < now && !peak_.compare_exchange_weak(peak, now);) {
     }
-    if (size >= smallest_kept) {
-      const std::lock_guard lock(mutex_);
-      if (auto it = free_.find(size); it != free_.end() && !it->second.empty()) {
-        void* block = it->second.back();
-        it->second.pop_back();
-        kept_ -= size;
-        allow_access(block, bytes);
-        return block;
-      }
-    }
-    const std::size_t alignment = size >= huge_page ? huge_page : memory_alignment;
-    void* block = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    void* block = size < smallest_pooled ? std::aligned_alloc(memory_alignment, size) : take(size);
     if (block == nullptr) {
       in_use_ -= size;
       throw std::bad_alloc();
     }
-#ifdef __linux__
-    if (size >= huge_page) madvise(block, size, MADV_HUGEPAGE);
-#endif
+    allow_access(block, bytes);
     forbid_access(static_cast<char*>(block) + bytes, size - bytes);
     return block;
   }
 
   void release(void* block, std::size_t bytes) noexcept {
-    const std::size_t size = size_class(bytes);
+    const std::size_t size = rounded(bytes);
     in_use_ -= size;
-    if (size >= smallest_kept) {
-      const std::lock_guard lock(mutex_);
-      if (kept_ + size <= most_kept) {
-        try {
-          free_[size].push_back(block);
-          kept_ += size;
-          forbid_access(block, size);
-          return;
-        } catch (...) {  // no room for the book-keeping: give the block back instead
-        }
-      }
+    if (size < smallest_pooled) {
+      allow_access(block, size);
+      std::free(block);
+      return;
     }
-    std::free(block);
+    const std::lock_guard lock(mutex_);
+    give_back(static_cast<char*>(block), size);
   }
 
   /// Bytes handed out now, and the most there ever were at one time.
@@ -113,30 +93,128 @@ class MemoryPool {
   std::size_t peak_bytes() const { return peak_; }
   void reset_peak() { peak_ = in_use_.load(); }
 
-  /// Gives every kept block back to the system.
+  /// Gives every chunk of which nothing is in use back to the system.
   void trim() {
     const std::lock_guard lock(mutex_);
-    for (auto& [size, blocks] : free_) {
-      for (void* block : blocks) std::free(block);
+    for (Free** link = &first_; *link != nullptr;) {
+      if (!free_chunk(link)) link = &(*link)->next;
     }
-    free_.clear();
-    kept_ = 0;
   }
 
  private:
-  static constexpr std::size_t smallest_kept = std::size_t{64} << 10;
+  static constexpr std::size_t smallest_pooled = std::size_t{64} << 10;
+  static constexpr std::size_t smallest_chunk = std::size_t{64} << 20, largest_growth = std::size_t{1} << 30;
   static constexpr std::size_t most_kept = std::size_t{2} << 30;
   static constexpr std::size_t huge_page = std::size_t{2} << 20;
 
-  /// Rounds up to one of four sizes for each power of two, so that similar requests share blocks.
-  static std::size_t size_class(std::size_t bytes) {
-    bytes = std::max(bytes, memory_alignment);
-    const std::size_t step = std::max(memory_alignment, std::bit_floor(bytes) / 4);
-    return (bytes + step - 1) / step * step;
+  /// A free range begins with this; ranges are linked in the order of addresses.
+  struct Free {
+    Free* next;
+    std::size_t size;
+    char* begin() { return reinterpret_cast<char*>(this); }
+    char* end() { return begin() + size; }
+  };
+  struct Chunk {
+    char* begin;
+    std::size_t size;
+  };
+
+  static std::size_t rounded(std::size_t bytes) {
+    return (std::max<std::size_t>(bytes, 1) + memory_alignment - 1) / memory_alignment * memory_alignment;
+  }
+
+  /// Makes [begin, begin + size) a free range in front of `next`.
+  static Free* make_free(char* begin, std::size_t size, Free* next) {
+    allow_access(begin, memory_alignment);
+    forbid_access(begin + memory_alignment, size - memory_alignment);
+    return new (begin) Free{next, size};
+  }
+
+  void* take(std::size_t size) {
+    const std::lock_guard lock(mutex_);
+    Free** link = find(size);
+    if (*link == nullptr) {
+      if (!grow(size)) return nullptr;
+      link = find(size);
+    }
+    Free* range = *link;
+    *link =
+        range->size == size ? range->next : make_free(range->begin() + size, range->size - size, range->next);
+    kept_ -= size;
+    return range;
+  }
+
+  /// The link to the first range of at least `size` bytes, or the last link, which is null.
+  Free** find(std::size_t size) {
+    Free** link = &first_;
+    while (*link != nullptr && (*link)->size < size) link = &(*link)->next;
+    return link;
+  }
+
+  void give_back(char* begin, std::size_t size) noexcept {
+    Free *previous = nullptr, **link = &first_;
+    while (*link != nullptr && (*link)->begin() < begin) {
+      previous = *link;
+      link = &previous->next;
+    }
+    kept_ += size;
+    Free* next = *link;
+    if (next != nullptr && begin + size == next->begin()) {
+      size += next->size;
+      next = next->next;
+    }
+    if (previous != nullptr && previous->end() == begin) {
+      begin = previous->begin();
+      size += previous->size;
+      link = link_of(previous);
+    }
+    *link = make_free(begin, size, next);
+    if (kept_ > most_kept) free_chunk(link);
+  }
+  Free** link_of(const Free* range) {
+    Free** link = &first_;
+    while (*link != range) link = &(*link)->next;
+    return link;
+  }
+
+  /// Takes a chunk from the system, larger the more there is already; its untouched pages cost nothing.
+  bool grow(std::size_t size) {
+    std::size_t held = 0;
+    for (const Chunk& chunk : chunks_) held += chunk.size;
+    for (const std::size_t wanted :
+         {std::max({size, smallest_chunk, std::min(held / 2, largest_growth)}), size}) {
+      // A line beyond the end is never used, so that ranges of two chunks are not taken for neighbours.
+      const std::size_t total = (wanted + memory_alignment + huge_page - 1) / huge_page * huge_page;
+      auto* begin = static_cast<char*>(std::aligned_alloc(huge_page, total));
+      if (begin == nullptr) continue;
+#ifdef __linux__
+      madvise(begin, total, MADV_HUGEPAGE);
+#endif
+      chunks_.push_back({begin, total - memory_alignment});
+      give_back(begin, total - memory_alignment);
+      return true;
+    }
+    return false;
+  }
+
+  /// Gives the linked range back to the system if it is a whole chunk.
+  bool free_chunk(Free** link) noexcept {
+    Free* range = *link;
+    const auto chunk = std::find_if(chunks_.begin(), chunks_.end(), [range](const Chunk& c) {
+      return c.begin == range->begin() && c.size == range->size;
+    });
+    if (chunk == chunks_.end()) return false;
+    *link = range->next;
+    kept_ -= chunk->size;
+    allow_access(chunk->begin, chunk->size);
+    std::free(chunk->begin);
+    chunks_.erase(chunk);
+    return true;
   }
 
   std::mutex mutex_;
-  std::map<std::size_t, std::vector<void*>> free_;
+  Free* first_ = nullptr;
+  std::vector<Chunk> chunks_;
   std::size_t kept_ = 0;
   std::atomic<std::size_t> in_use_{0}, peak_{0};
 };
