@@ -117,9 +117,8 @@ TEST_CASE("what is frozen is folded, keeps its statistics, and comes back when i
 TEST_CASE("a plan is used again until something it folded changes", "[plan]") {
   const ModelPtr model = small_resnet(false);
   PlanCache<float> plans;
-  using Purpose = PlanCache<float>::Purpose;
-  const auto infer = [&] { return plans.get(model->graph(), Purpose::inference); };
-  const auto train = [&] { return plans.get(model->graph(), Purpose::training); };
+  const auto infer = [&] { return plans.for_inference(model->graph()); };
+  const auto train = [&] { return plans.for_training(model->graph()); };
   const auto first = infer();
   CHECK(infer() == first);
   V weight = model->parameter("layer1.0.conv1.weight");
@@ -180,4 +179,33 @@ TEST_CASE("a normalisation takes in no operand that repeats", "[plan]") {
   const ValueId same = graph.add_node("twice", ops::Add{}, {norm, x});
   graph.set_outputs({graph.add_node("relu2", ops::Relu{}, {same})});
   CHECK(operations(fused_for_training(pruned(graph))) == std::multiset<std::string>{"fused_batch_norm"});
+}
+
+TEST_CASE("a batch in pieces has the bits of a batch at once", "[pieces]") {
+  const ModelPtr model = small_resnet(true);
+  const InPieces<float> network(fused(model->graph()));
+  const NoGrad no_grad;
+  // 40 images of 3 x 200 x 240: the first convolution makes some 60 MB of them.
+  const V x(hash_tensor<float>("large", {40, 3, 200, 240}).to(Layout::channels_last));
+  const Tensor<float> want = network.whole().run(std::span<const V>(&x, 1), {}).front().value();
+  MemoryPool::instance().reset_peak();
+  const std::size_t before = MemoryPool::instance().bytes_in_use();
+  CHECK(same_bits(network.run(x).value(), want));
+  CHECK(MemoryPool::instance().peak_bytes() - before < std::size_t{40} << 20);
+  const V plain(x.value().plain());
+  CHECK(same_bits(network.run(plain).value(), want));
+}
+
+TEST_CASE("what mixes images is not taken apart", "[pieces]") {
+  Graph<float> graph;
+  const ValueId x = graph.add_input("x", {1, 3, 64, 64});
+  const ValueId w = graph.add_var("w", ValueKind::parameter, V(hash_tensor<float>("w", {64, 3, 3, 3})));
+  const ValueId y = graph.add_node("conv", ops::Conv2d{.padding = {1, 1, 1, 1}}, {x, w});
+  const ValueId mean = graph.add_node("mean", ops::Mean{{0}, true}, {y});
+  graph.set_outputs({graph.add_node("centred", ops::Sub{}, {y, mean})});
+  const InPieces<float> network(graph);
+  const NoGrad no_grad;
+  const V images(hash_tensor<float>("images", {60, 3, 64, 64}));  // 63 MB behind the convolution
+  const Tensor<float> want = graph.run(std::span<const V>(&images, 1), {}).front().value();
+  CHECK(same_bits(network.run(images).value(), want));
 }

@@ -1,18 +1,20 @@
 // PlanCache: what is run in place of a graph, made when it is first needed and again when it no longer holds.
 //
-//   inference    fused(graph): nothing will ask for a gradient
+//   inference    fused(graph), large batches in pieces: nothing will ask for a gradient
 //   training     fused_for_training(graph): what is frozen is folded, the rest shares its parameters
 //
 // A plan holds copies of folded weights. It is made anew when one of them was written to, or when a parameter
 // was frozen or thawed; both are looked up for every run, which costs microseconds.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
 
 #include <tl/graph/fuse.hpp>
+#include <tl/graph/pieces.hpp>
 
 namespace tl {
 
@@ -37,20 +39,30 @@ class NodeByNode {
 template <class T>
 class PlanCache {
  public:
-  enum class Purpose { inference, training };
-
-  std::shared_ptr<const Graph<T>> get(const Graph<T>& graph, Purpose purpose) {
+  std::shared_ptr<const InPieces<T>> for_inference(const Graph<T>& graph) {
     const std::lock_guard lock(mutex_);
-    const bool inference = purpose == Purpose::inference;
-    Plan& plan = inference ? inference_ : training_;
-    if (!inference) inference_ = {};  // the next step will change what it folded: its memory is wanted
-    if (!plan.graph || !holds(plan, graph, inference)) plan = make(graph, inference);
-    return plan.graph;
+    if (!inference_.network || !holds(inference_, graph)) {
+      inference_ = {std::make_shared<const InPieces<T>>(fused(graph)), {}, folded_of(graph, true)};
+    }
+    return inference_.network;
+  }
+
+  std::shared_ptr<const Graph<T>> for_training(const Graph<T>& graph) {
+    const std::lock_guard lock(mutex_);
+    inference_ = {};  // the next step will change what it folded: its memory is wanted
+    std::vector<bool> trainable;
+    for (const GraphValue<T>& value : graph.values()) trainable.push_back(value.var.requires_grad());
+    if (!training_.network || training_.trainable != trainable || !holds(training_, graph)) {
+      training_ = {std::make_shared<const Graph<T>>(fused_for_training(graph)), std::move(trainable),
+                   folded_of(graph, false)};
+    }
+    return training_.network;
   }
 
   void clear() {
     const std::lock_guard lock(mutex_);
-    inference_ = training_ = {};
+    inference_ = {};
+    training_ = {};
   }
 
  private:
@@ -61,44 +73,39 @@ class PlanCache {
     Tensor<T> tensor;
     std::uint64_t version = 0;
   };
+  template <class Network>
   struct Plan {
-    std::shared_ptr<const Graph<T>> graph;
+    std::shared_ptr<const Network> network;
     std::vector<bool> trainable;  ///< by value; empty for inference, which does not ask
     std::vector<Folded> folded;
   };
 
-  static std::vector<bool> trainable_of(const Graph<T>& graph) {
-    std::vector<bool> result;
-    for (const GraphValue<T>& value : graph.values()) result.push_back(value.var.requires_grad());
-    return result;
-  }
-
-  static bool holds(const Plan& plan, const Graph<T>& graph, bool inference) {
-    for (const Folded& f : plan.folded) {
+  template <class Network>
+  static bool holds(const Plan<Network>& plan, const Graph<T>& graph) {
+    return std::all_of(plan.folded.begin(), plan.folded.end(), [&](const Folded& f) {
       const Tensor<T>& now = graph.values()[f.value].var.value();
-      if (!now.shares_buffer(f.tensor) || now.version() != f.version) return false;
-    }
-    return inference || plan.trainable == trainable_of(graph);
+      return now.shares_buffer(f.tensor) && now.version() == f.version;
+    });
   }
 
-  static Plan make(const Graph<T>& graph, bool inference) {
-    Plan plan;
-    plan.graph = std::make_shared<const Graph<T>>(inference ? fused(graph) : fused_for_training(graph));
-    if (!inference) plan.trainable = trainable_of(graph);
+  /// What the nodes read that may be folded: all of them, or the frozen ones.
+  static std::vector<Folded> folded_of(const Graph<T>& graph, bool all) {
+    std::vector<Folded> folded;
     const std::vector<bool> frozen = frozen_nodes(graph);
     for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
-      if (!inference && !frozen[n]) continue;
+      if (!all && !frozen[n]) continue;
       for (const ValueId id : graph.nodes()[n].inputs) {
         const Var<T>& var = graph.value(id).var;
         if (var.defined())
-          plan.folded.push_back({static_cast<std::size_t>(id), var.value(), var.value().version()});
+          folded.push_back({static_cast<std::size_t>(id), var.value(), var.value().version()});
       }
     }
-    return plan;
+    return folded;
   }
 
   std::mutex mutex_;
-  Plan inference_, training_;
+  Plan<InPieces<T>> inference_;
+  Plan<Graph<T>> training_;
 };
 
 }  // namespace tl

@@ -58,6 +58,28 @@ Graph<T> subgraph(const Graph<T>& whole, std::span<const ValueId> inputs, std::s
   return part;
 }
 
+/// Where a network of one input falls into two parts: the last value that all later nodes read, and no other
+/// earlier one, and before which all nodes are among `allowed` (by node). The input where there is none, the
+/// output where all are.
+template <class T>
+ValueId last_cut(const Graph<T>& graph, const std::vector<bool>& allowed) {
+  const std::vector<GraphNode<T>>& nodes = graph.nodes();
+  const auto end =
+      static_cast<std::size_t>(std::find(allowed.begin(), allowed.end(), false) - allowed.begin());
+  if (end == nodes.size()) return graph.outputs()[0];
+  std::vector<std::size_t> last_reader(graph.values().size(), 0);
+  for (std::size_t n = 0; n < nodes.size(); ++n) {
+    for (const ValueId id : nodes[n].inputs) last_reader[static_cast<std::size_t>(id)] = n;
+  }
+  for (std::size_t k = end; k-- > 0;) {
+    bool alone = last_reader[static_cast<std::size_t>(graph.inputs()[0])] <= k;
+    for (std::size_t n = 0; n < k && alone; ++n)
+      alone = last_reader[static_cast<std::size_t>(nodes[n].output)] <= k;
+    if (alone) return nodes[k].output;
+  }
+  return graph.inputs()[0];
+}
+
 /// The same network without the nodes and weights that its outputs do not need.
 template <class T>
 Graph<T> pruned(const Graph<T>& graph) {

@@ -28,6 +28,11 @@ struct ConvShape {
   /// Multiply-adds of the sum above, padding included.
   Index multiply_adds() const { return n * oh * ow * o * (c / groups) * kh * kw; }
   bool depthwise() const { return groups == c && groups > 1; }
+  /// Every output reads the input of its own position: a matrix product.
+  bool pointwise() const {
+    return kh == 1 && kw == 1 && groups == 1 && stride_h == 1 && stride_w == 1 && oh == h && ow == w &&
+           pad_top == 0 && pad_left == 0;
+  }
 
   friend bool operator==(const ConvShape&, const ConvShape&) = default;
 };

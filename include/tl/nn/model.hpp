@@ -40,14 +40,13 @@ class Model final : public nn::Module<T> {
     TL_CHECK(graph_.inputs().size() == 1 && graph_.outputs().size() == 1,
              "[model] expected a network with one input and one output, got ", graph_.inputs().size(),
              " and ", graph_.outputs().size(), ": use graph().run()");
-    using Purpose = typename PlanCache<T>::Purpose;
     const std::span<const Var<T>> inputs(&x, 1);
     // A plan gives no gradient of the image, and a trace is to see the network's own operations.
     const bool gradients = !NoGrad::active();
     if ((gradients && x.requires_grad()) || Observer<T>::current() != nullptr || NodeByNode::active())
       return graph_.run(inputs, mode).front();
-    const Purpose purpose = gradients || mode.training ? Purpose::training : Purpose::inference;
-    return plans_.get(graph_, purpose)->run(inputs, mode).front();
+    if (!gradients && !mode.training) return plans_.for_inference(graph_)->run(x);
+    return plans_.for_training(graph_)->run(inputs, mode).front();
   }
 
   void refresh() {

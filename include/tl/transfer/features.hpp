@@ -27,23 +27,7 @@ ValueId frozen_cut(const Graph<T>& graph) {
   TL_CHECK(graph.inputs().size() == 1 && graph.outputs().size() == 1,
            "[frozen_cut] expected a network with one input and one output, got ", graph.inputs().size(),
            " and ", graph.outputs().size());
-  const std::vector<bool> is_frozen = frozen_nodes(graph);
-  const std::vector<GraphNode<T>>& nodes = graph.nodes();
-  std::size_t frozen = 0;  // nodes before the first one that is not
-  while (frozen < nodes.size() && is_frozen[frozen]) ++frozen;
-  if (frozen == nodes.size()) return graph.outputs()[0];
-  // The last reader of each value; a cut behind node k is possible where only k's result is read later.
-  std::vector<std::size_t> last_reader(graph.values().size(), 0);
-  for (std::size_t n = 0; n < nodes.size(); ++n) {
-    for (const ValueId id : nodes[n].inputs) last_reader[static_cast<std::size_t>(id)] = n;
-  }
-  for (std::size_t k = frozen; k-- > 0;) {
-    bool alone = last_reader[static_cast<std::size_t>(graph.inputs()[0])] <= k;
-    for (std::size_t n = 0; n < k && alone; ++n)
-      alone = last_reader[static_cast<std::size_t>(nodes[n].output)] <= k;
-    if (alone) return nodes[k].output;
-  }
-  return graph.inputs()[0];
+  return last_cut(graph, frozen_nodes(graph));
 }
 
 /// The networks before and after a value, which share their parameters with the whole.

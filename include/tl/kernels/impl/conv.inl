@@ -206,6 +206,10 @@ void conv_forward(const ConvShape& s, const T* x, const T* packed, const T* bias
                            ProductOutput<T>{y, epilogue.residual, bias, epilogue.activation});
     }
   }
+  if (s.pointwise()) {  // a product of the image as it lies there
+    return multiply_packed(s.n * s.oh * s.ow, s.o, s.c, PlainRows<T>{x, s.c, s.o}, packed,
+                           ProductOutput<T>{y, epilogue.residual, bias, epilogue.activation});
+  }
   const Index channels = s.c / s.groups, outputs = s.o / s.groups;
   for (Index g = 0; g < s.groups; ++g) {
     const Patches<T> patches = forward_patches(s, x + g * channels);

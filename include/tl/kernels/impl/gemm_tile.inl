@@ -62,6 +62,12 @@ void multiply_tile(Index k, const T* a, [[maybe_unused]] Index a_step, const T* 
     }
   }
 
+  if (out.start == nullptr) {  // the lines that will be written are fetched meanwhile
+    TL_UNROLL for (int r = 0; r < rows; ++r) {
+      TL_UNROLL for (int v = 0; v < vectors; ++v) __builtin_prefetch(out.c + out.rows[r] + v * width, 1);
+    }
+  }
+
   for (Index p = 0; p < k; ++p) {
     V columns[vectors];
     TL_UNROLL for (int v = 0; v < vectors; ++v) columns[v] = V::load(b + v * width);
