@@ -34,7 +34,8 @@ void statistics(benchmark::State& state) {
 void apply(benchmark::State& state) {
   Data d(state);
   measure(state, 2, d.n, [&] {
-    batchnorm_apply(d.n / d.c, d.c, d.x.data(), d.a.data(), d.b.data(), nullptr, Activation::relu, d.y.data());
+    batchnorm_apply(d.n / d.c, d.c, d.x.data(), d.a.data(), d.b.data(), nullptr, Activation::relu,
+                    d.y.data());
   });
 }
 /// Two passes: x, dy and y are read twice, dx is written once.

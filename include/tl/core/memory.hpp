@@ -33,6 +33,8 @@
 #endif
 #ifdef TL_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
+#else
+#define TL_ADDRESS_SANITIZER 0
 #endif
 
 namespace tl {
@@ -42,12 +44,12 @@ inline constexpr std::size_t memory_alignment = 64;
 /// Tells the address sanitizer where a program has no business: blocks kept for reuse, and what lies beyond
 /// the bytes that were asked for.
 inline void forbid_access([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) {
-#ifdef TL_ADDRESS_SANITIZER
+#if TL_ADDRESS_SANITIZER
   __asan_poison_memory_region(block, bytes);
 #endif
 }
 inline void allow_access([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) {
-#ifdef TL_ADDRESS_SANITIZER
+#if TL_ADDRESS_SANITIZER
   __asan_unpoison_memory_region(block, bytes);
 #endif
 }
@@ -66,13 +68,13 @@ class MemoryPool {
     const std::size_t now = in_use_ += size;
     for (std::size_t peak = peak_; peak < now && !peak_.compare_exchange_weak(peak, now);) {
     }
-    void* block = size < smallest_pooled ? std::aligned_alloc(memory_alignment, size) : take(size);
+    void* block = size < smallest_pooled ? std::aligned_alloc(memory_alignment, size) : take(size + fence);
     if (block == nullptr) {
       in_use_ -= size;
       throw std::bad_alloc();
     }
     allow_access(block, bytes);
-    forbid_access(static_cast<char*>(block) + bytes, size - bytes);
+    forbid_access(static_cast<char*>(block) + bytes, size - bytes + (size < smallest_pooled ? 0 : fence));
     return block;
   }
 
@@ -85,7 +87,7 @@ class MemoryPool {
       return;
     }
     const std::lock_guard lock(mutex_);
-    give_back(static_cast<char*>(block), size);
+    give_back(static_cast<char*>(block), size + fence);
   }
 
   /// Bytes handed out now, and the most there ever were at one time.
@@ -106,6 +108,9 @@ class MemoryPool {
   static constexpr std::size_t smallest_chunk = std::size_t{64} << 20, largest_growth = std::size_t{1} << 30;
   static constexpr std::size_t most_kept = std::size_t{2} << 30;
   static constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+  /// Between blocks, where the address sanitizer watches it.
+  static constexpr std::size_t fence = TL_ADDRESS_SANITIZER ? memory_alignment : 0;
 
   /// A free range begins with this; ranges are linked in the order of addresses.
   struct Free {

@@ -27,8 +27,8 @@ class InPieces {
 
   /// The output for a batch x, without a tape; the same bits as from the whole network at once.
   Var<T> run(const Var<T>& x) const {
-    const Index images = x.shape().rank() == 4 ? x.shape(0) : 1;
-    const Index pieces = (images + images_at_once(x.shape()) - 1) / images_at_once(x.shape());
+    const Index images = parts_ && x.shape().rank() == 4 ? x.shape(0) : 1;
+    const Index pieces = images <= 1 ? 1 : (images - 1) / images_at_once(x.shape()) + 1;
     if (pieces <= 1) return run(whole_, x);
     Tensor<T> between;
     T* to = nullptr;
@@ -72,9 +72,8 @@ class InPieces {
   }
 
   Index images_at_once(const Shape& x) const {
-    if (!parts_) return std::max<Index>(1, x.rank() == 0 ? 1 : x[0]);
-    const double image = static_cast<double>(x.size()) / static_cast<double>(x[0]);
-    return std::max<Index>(1, static_cast<Index>(cache_bytes / (image * parts_->growth)));
+    const auto images = static_cast<double>(x[0]), bytes = static_cast<double>(x.size()) * parts_->growth;
+    return static_cast<Index>(std::clamp(cache_bytes / (bytes / images), 1.0, images));
   }
 
   void find_parts() {
