@@ -230,6 +230,7 @@ class Fuser {
   }
   std::vector<ValueId> ids_of(const std::vector<ValueId>& ids) {
     std::vector<ValueId> result;
+    result.reserve(ids.size() + 1);  // a residual may follow
     for (const ValueId id : ids) result.push_back(new_id(id));
     return result;
   }
