@@ -141,20 +141,24 @@ std::vector<Case> convolutions() {
   add("plain", {1, 3, 7, 5}, {4, 3, 3, 3}, {});
   add("same", {2, 5, 9, 6}, {7, 5, 3, 3}, {.padding = {1, 1, 1, 1}});
   // Wide enough for Winograd in float, forward and backward.
-  const kernels::ConvShape wide{.n = 3,
-                                .h = 8,
-                                .w = 8,
-                                .c = 33,
-                                .oh = 8,
-                                .ow = 8,
-                                .o = 35,
-                                .kh = 3,
-                                .kw = 3,
-                                .pad_top = 1,
-                                .pad_left = 1};
-  const auto winograd = kernels::ConvAlgorithm::winograd;
-  REQUIRE(kernels::conv_plan<float>(wide) == kernels::ConvPlan{winograd, winograd, winograd});
-  add("wide", {3, 33, 8, 8}, {35, 33, 3, 3}, {.padding = {1, 1, 1, 1}});
+  const auto add_wide = [&](Index n, Index size, kernels::ConvAlgorithm winograd) {
+    const kernels::ConvShape shape{.n = n,
+                                   .h = size,
+                                   .w = size,
+                                   .c = 33,
+                                   .oh = size,
+                                   .ow = size,
+                                   .o = 35,
+                                   .kh = 3,
+                                   .kw = 3,
+                                   .pad_top = 1,
+                                   .pad_left = 1};
+    REQUIRE(kernels::conv_plan<float>(shape) == kernels::ConvPlan{winograd, winograd, winograd});
+    add(concat("wide, ", kernels::name_of(winograd)), {n, 33, size, size}, {35, 33, 3, 3},
+        {.padding = {1, 1, 1, 1}});
+  };
+  add_wide(8, 8, kernels::ConvAlgorithm::winograd_4x4);
+  add_wide(24, 2, kernels::ConvAlgorithm::winograd_2x2);
   add("stride", {2, 4, 9, 7}, {5, 4, 3, 3}, {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
   add("asymmetric", {1, 3, 8, 9}, {4, 3, 3, 2}, {.stride = {3, 2}, .padding = {0, 1, 2, 3}});
   add("dilated", {1, 3, 9, 11}, {4, 3, 3, 2}, {.padding = {2, 0, 1, 2}, .dilation = {2, 3}});

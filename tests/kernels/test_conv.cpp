@@ -1,6 +1,6 @@
 // Convolution and its gradients against plain loops.
 #include <cstdlib>
-#include <string>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -104,7 +104,8 @@ Results<T> expected_results(const ConvShape& s) {
 template <class T>
 void check_sums(const std::vector<T>& got, const std::vector<Wide<T>>& want, double largest_sum,
                 Index length) {
-  const double least = kernels::internal::conv_wish() == kernels::internal::ConvWish::winograd ? 16 : 4;
+  const auto wish = kernels::internal::conv_wish().load();
+  const double least = wish == ConvAlgorithm::winograd_4x4 ? 16 : wish == ConvAlgorithm::winograd_2x2 ? 6 : 4;
   CHECK(worst_error(got, want, largest_sum) <= least + std::sqrt(static_cast<double>(length)));
 }
 
@@ -179,7 +180,8 @@ TEMPLATE_TEST_CASE("convolutions as networks have them agree with plain loops", 
 }
 
 TEST_CASE("Winograd convolutions of random shapes agree with plain loops", "[conv][winograd]") {
-  const kernels::ScopedConvPlan plan(ConvAlgorithm::winograd);
+  const auto algorithm = GENERATE(ConvAlgorithm::winograd_2x2, ConvAlgorithm::winograd_4x4);
+  const kernels::ScopedConvPlan plan(algorithm);
   for (std::uint64_t key = 0; key < 40; ++key) {
     tl::Rng rng(6, key);
     const auto any = [&](Index low, Index high) {
@@ -190,14 +192,14 @@ TEST_CASE("Winograd convolutions of random shapes agree with plain loops", "[con
     s.pad_top = any(0, 3), s.pad_left = any(0, 3);
     s.h = any(3, wide ? 6 : 17), s.w = any(3, wide ? 6 : 17);
     s = fitted(s, any(0, 3), any(0, 3));
-    REQUIRE(kernels::conv_plan<float>(s).backward_weight == ConvAlgorithm::winograd);
+    REQUIRE(kernels::conv_plan<float>(s).backward_weight == algorithm);
     check<float>(s);
   }
 }
 
 TEST_CASE("Winograd convolutions agree with plain loops whether blocks are shared or private",
           "[conv][winograd]") {
-  const kernels::ScopedConvPlan plan(ConvAlgorithm::winograd);
+  const kernels::ScopedConvPlan plan(GENERATE(ConvAlgorithm::winograd_2x2, ConvAlgorithm::winograd_4x4));
   const auto square = [](Index n, Index size, Index c, Index o) {
     return fitted(
         {.n = n, .h = size, .w = size, .c = c, .o = o, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1, 1);
@@ -208,39 +210,71 @@ TEST_CASE("Winograd convolutions agree with plain loops whether blocks are share
   check<float>(square(2, 45, 9, 7));     // several blocks of the weights' gradient
 }
 
-TEST_CASE("the planner takes Winograd where its transforms pay, and never for double", "[conv][winograd]") {
-  const kernels::ConvPlan direct{},
-      winograd{ConvAlgorithm::winograd, ConvAlgorithm::winograd, ConvAlgorithm::winograd};
-  ConvShape s = fitted(
+TEST_CASE("the planner takes the algorithm with the fewest products and weights", "[conv][winograd]") {
+  if (std::getenv("TL_WINOGRAD") != nullptr) return;  // then that decides, see below
+  const auto direct = ConvAlgorithm::direct, two = ConvAlgorithm::winograd_2x2,
+             four = ConvAlgorithm::winograd_4x4;
+  const auto forward = [](Index n, Index size, Index channels) {
+    const ConvShape s{.n = n,
+                      .h = size,
+                      .w = size,
+                      .c = channels,
+                      .o = channels,
+                      .kh = 3,
+                      .kw = 3,
+                      .pad_top = 1,
+                      .pad_left = 1};
+    return kernels::conv_plan<float>(fitted(s, 1, 1)).forward;
+  };
+  // ResNet's stages at 224 pixels.
+  CHECK(forward(1, 56, 64) == four);
+  CHECK(forward(1, 28, 128) == four);
+  CHECK(forward(1, 14, 256) == four);
+  CHECK(forward(1, 7, 512) == two);  // one image does not pay for the weights of F(4x4)
+  CHECK(forward(16, 7, 512) == four);
+  // Small images, where tiles of 4x4 are half empty.
+  CHECK(forward(16, 5, 256) == two);
+  CHECK(forward(16, 2, 256) == two);
+  CHECK(forward(1, 2, 256) == direct);
+  CHECK(forward(16, 56, 16) == direct);  // few channels
+}
+
+TEST_CASE("the planner takes Winograd for 3x3 kernels of stride 1 alone, and never for double",
+          "[conv][winograd]") {
+  const kernels::ConvPlan direct{};
+  const auto plan_of = [](ConvAlgorithm algorithm) {
+    return kernels::ConvPlan{algorithm, algorithm, algorithm};
+  };
+  const ConvShape s = fitted(
       {.n = 2, .h = 56, .w = 56, .c = 64, .o = 64, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1, 1);
-  {
-    const char* wish = std::getenv("TL_WINOGRAD");
-    CHECK(kernels::conv_plan<float>(s) == (wish != nullptr && std::string(wish) == "0" ? direct : winograd));
-  }
-  CHECK(kernels::conv_plan<double>(s) == direct);
-  CHECK(tl::concat(winograd) == "forward winograd, backward input winograd, backward weight winograd");
-  ConvShape deep = fitted(
-      {.n = 1, .h = 7, .w = 7, .c = 512, .o = 512, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1, 1);
-  CHECK(kernels::conv_plan<float>(deep).backward_input == ConvAlgorithm::direct);  // four tiles
-  deep.n = 16;
-  CHECK(kernels::conv_plan<float>(deep) == kernels::conv_plan<float>(s));
   const auto changed = [&](auto member, Index value) {
     ConvShape other = s;
     other.*member = value;
     return other;
   };
-  CHECK(kernels::conv_plan<float>(changed(&ConvShape::stride_h, 2)) == direct);
-  CHECK(kernels::conv_plan<float>(changed(&ConvShape::dilation_w, 2)) == direct);
-  CHECK(kernels::conv_plan<float>(changed(&ConvShape::groups, 2)) == direct);
-  CHECK(kernels::conv_plan<float>(changed(&ConvShape::kw, 5)) == direct);
-  CHECK(kernels::conv_plan<float>(changed(&ConvShape::c, 3)).forward == ConvAlgorithm::direct);
-  {
-    const kernels::ScopedConvPlan scope(ConvAlgorithm::direct);
-    CHECK(kernels::conv_plan<float>(s) == direct);
+  CHECK(tl::concat(plan_of(ConvAlgorithm::winograd_4x4)) ==
+        "forward winograd 4x4, backward input winograd 4x4, backward weight winograd 4x4");
+  for (const auto algorithm :
+       {ConvAlgorithm::direct, ConvAlgorithm::winograd_2x2, ConvAlgorithm::winograd_4x4}) {
+    const kernels::ScopedConvPlan scope(algorithm);
+    CHECK(kernels::conv_plan<float>(s) == plan_of(algorithm));
+    CHECK(kernels::conv_plan<float>(changed(&ConvShape::c, 3)) == plan_of(algorithm));
+    CHECK(kernels::conv_plan<double>(s) == direct);
+    CHECK(kernels::conv_plan<float>(changed(&ConvShape::stride_h, 2)) == direct);
+    CHECK(kernels::conv_plan<float>(changed(&ConvShape::dilation_w, 2)) == direct);
+    CHECK(kernels::conv_plan<float>(changed(&ConvShape::groups, 2)) == direct);
+    CHECK(kernels::conv_plan<float>(changed(&ConvShape::kw, 5)) == direct);
   }
-  const kernels::ScopedConvPlan scope(ConvAlgorithm::winograd);
-  CHECK(kernels::conv_plan<float>(changed(&ConvShape::c, 3)) == winograd);
-  CHECK(kernels::conv_plan<float>(changed(&ConvShape::stride_h, 2)) == direct);
+}
+
+TEST_CASE("TL_WINOGRAD names an algorithm", "[conv][winograd]") {
+  using kernels::internal::parse_winograd;
+  CHECK(!parse_winograd(nullptr));
+  CHECK(!parse_winograd(""));
+  CHECK(parse_winograd("0") == ConvAlgorithm::direct);
+  CHECK(parse_winograd("2") == ConvAlgorithm::winograd_2x2);
+  CHECK(parse_winograd("4") == ConvAlgorithm::winograd_4x4);
+  CHECK_THROWS_WITH(parse_winograd("1"), tl::test::contains("0 (direct sums), 2 or 4"));
 }
 
 TEMPLATE_TEST_CASE("convolutions give the same bits at any thread count", "[conv]", float, double) {
@@ -255,7 +289,7 @@ TEMPLATE_TEST_CASE("convolutions give the same bits at any thread count", "[conv
 }
 
 TEST_CASE("Winograd convolutions give the same bits at any thread count", "[conv][winograd]") {
-  const kernels::ScopedConvPlan plan(ConvAlgorithm::winograd);
+  const kernels::ScopedConvPlan plan(GENERATE(ConvAlgorithm::winograd_2x2, ConvAlgorithm::winograd_4x4));
   const ConvShape shapes[] = {
       fitted({.n = 3, .h = 30, .w = 29, .c = 24, .o = 40, .kh = 3, .kw = 3, .pad_top = 1, .pad_left = 1}, 1,
              1),
@@ -266,20 +300,18 @@ TEST_CASE("Winograd convolutions give the same bits at any thread count", "[conv
   }
 }
 
-TEST_CASE("a packing is named by instruction set, groups and plan", "[conv]") {
+TEST_CASE("a packing is named by instruction set, groups and algorithm", "[conv]") {
   const ConvShape s = fitted({.n = 1, .h = 8, .w = 8, .c = 16, .o = 16, .kh = 3, .kw = 3});
   ConvShape batch = s, grouped = s;
   batch.n = 7;
   grouped.groups = 2;
   CHECK(kernels::conv_packing(s) == kernels::conv_packing(batch));
   CHECK(kernels::conv_packing(s) != kernels::conv_packing(grouped));
-  std::vector<std::uint64_t> names;
-  for (const ConvAlgorithm algorithm : {ConvAlgorithm::direct, ConvAlgorithm::winograd}) {
+  std::set<std::uint64_t> names;
+  for (const auto algorithm :
+       {ConvAlgorithm::direct, ConvAlgorithm::winograd_2x2, ConvAlgorithm::winograd_4x4}) {
     const kernels::ScopedConvPlan plan(algorithm);
-    names.push_back(kernels::conv_packing(s));
+    on_each_isa([&] { names.insert(kernels::conv_packing(s)); });
   }
-  CHECK(names[0] != names[1]);
-  names.clear();
-  on_each_isa([&] { names.push_back(kernels::conv_packing(s)); });
-  CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
+  CHECK(names.size() == 3 * kernels::available_isas().size());
 }

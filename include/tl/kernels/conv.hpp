@@ -27,7 +27,7 @@ struct ConvEpilogue {
 };
 
 /// Names the layout conv_pack gives the weights: equal for two shapes exactly when weights packed for one
-/// serve the other. It differs between instruction sets; the number of images does not matter.
+/// serve the other. It differs between instruction sets and algorithms (conv_plan.hpp).
 inline std::uint64_t conv_packing(const ConvShape& shape) {
   return static_cast<std::uint64_t>(active_isa()) |
          static_cast<std::uint64_t>(conv_plan<float>(shape).forward) << 4 |

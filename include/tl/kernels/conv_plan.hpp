@@ -1,25 +1,30 @@
-// Which algorithm computes a convolution: chosen by shape. The number of threads does not matter, nor for the
-// forward pass the number of images, so that weights packed once serve any batch.
+// Which algorithm computes a convolution: chosen by shape. The number of threads does not matter.
 //
-// Winograd's F(4x4,3x3) needs 36 products where the direct sum needs 144, and pays for transforms of the
-// input, the weights and the output (conv_winograd.hpp). The environment variable TL_WINOGRAD=0 keeps to
-// direct sums.
+// Winograd's F(4x4,3x3) needs 36 products where the direct sum needs 144, F(2x2,3x3) 16 where it needs 36,
+// and both pay for transforms of the input, the weights and the output (conv_winograd.hpp). The environment
+// variable TL_WINOGRAD forces one: 0 keeps to direct sums; 2 and 4 take F(2x2) and F(4x4) wherever they are
+// possible.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <optional>
 #include <ostream>
 #include <string_view>
 #include <type_traits>
 
+#include <tl/core/error.hpp>
 #include <tl/kernels/conv_shape.hpp>
 
 namespace tl::kernels {
 
-enum class ConvAlgorithm { direct, winograd };
+enum class ConvAlgorithm { direct, winograd_2x2, winograd_4x4 };
 
 constexpr std::string_view name_of(ConvAlgorithm algorithm) {
-  return algorithm == ConvAlgorithm::direct ? "direct" : "winograd";
+  return algorithm == ConvAlgorithm::direct         ? "direct"
+         : algorithm == ConvAlgorithm::winograd_2x2 ? "winograd 2x2"
+                                                    : "winograd 4x4";
 }
 
 /// The algorithm of each of the three products of a convolution.
@@ -37,58 +42,69 @@ struct ConvPlan {
 
 namespace internal {
 
-/// What ScopedConvPlan or the environment asks for.
-enum class ConvWish { by_shape, direct, winograd };
+/// What TL_WINOGRAD asks for; nothing where shapes decide.
+inline std::optional<ConvAlgorithm> parse_winograd(const char* value) {
+  const std::string_view wish = value == nullptr ? "" : value;
+  if (wish.empty()) return {};
+  if (wish == "0") return ConvAlgorithm::direct;
+  if (wish == "2") return ConvAlgorithm::winograd_2x2;
+  if (wish == "4") return ConvAlgorithm::winograd_4x4;
+  fail("[conv] expected TL_WINOGRAD to be 0 (direct sums), 2 or 4 (output tiles of 2x2 or 4x4), got ", wish);
+}
 
-inline std::atomic<ConvWish>& conv_wish() {
-  static std::atomic<ConvWish> wish{[] {
-    const char* value = std::getenv("TL_WINOGRAD");
-    return value != nullptr && std::string_view(value) == "0" ? ConvWish::direct : ConvWish::by_shape;
-  }()};
+/// The algorithm that ScopedConvPlan or the environment asks for.
+inline std::atomic<std::optional<ConvAlgorithm>>& conv_wish() {
+  static std::atomic<std::optional<ConvAlgorithm>> wish{parse_winograd(std::getenv("TL_WINOGRAD"))};
   return wish;
 }
 
-/// True where F(4x4,3x3) over a grid of outputs is worth its transforms, measured on ResNet's shapes.
-/// Gradients also transform weights, which takes at least a dozen tiles to pay.
-inline bool winograd_pays(Index grid_h, Index grid_w, Index in, Index out) {
-  const Index products = (grid_h + 3) / 4 * ((grid_w + 3) / 4) * 36;
-  return in >= 32 && out >= 32 && products * 2 <= grid_h * grid_w * 9;
+/// The cheapest algorithm for n output grids, by counts that were measured on ResNet's shapes. The unit is
+/// one multiply-add for each pair of channels; `fetch` is what one element of the (transformed) weights
+/// costs.
+inline ConvAlgorithm cheapest(Index n, Index grid_h, Index grid_w, Index in, Index out, Index fetch) {
+  if (in < 32 || out < 32) return ConvAlgorithm::direct;  // transforms would cost more than products
+  const auto winograd = [&](Index m) {
+    const Index planes = (m + 2) * (m + 2);
+    const Index products = n * ((grid_h + m - 1) / m) * ((grid_w + m - 1) / m) * planes;
+    return products * 5 / 4 + fetch * planes;  // a quarter for the transforms
+  };
+  const Index direct = n * grid_h * grid_w * 9 + fetch * 9, two = winograd(2), four = winograd(4);
+  if (direct <= std::min(two, four)) return ConvAlgorithm::direct;
+  return two < four ? ConvAlgorithm::winograd_2x2 : ConvAlgorithm::winograd_4x4;
 }
-inline bool winograd_gradient_pays(Index n, Index grid_h, Index grid_w, Index in, Index out) {
-  return n * ((grid_h + 3) / 4) * ((grid_w + 3) / 4) >= 12 && winograd_pays(grid_h, grid_w, in, out);
-}
+
+/// Packed weights come from memory; those of a gradient are transformed first, too.
+inline constexpr Index fetch_packed = 10, fetch_transformed = 30;
 
 }  // namespace internal
 
 /// The algorithms for elements of type T: double always takes direct sums.
 template <class T>
 ConvPlan conv_plan(const ConvShape& s) {
-  const internal::ConvWish wish = internal::conv_wish().load(std::memory_order_relaxed);
+  const auto wish = internal::conv_wish().load(std::memory_order_relaxed);
   const bool possible = std::is_same_v<T, float> && s.kh == 3 && s.kw == 3 && s.stride_h == 1 &&
                         s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1 && s.groups == 1;
-  if (!possible || wish == internal::ConvWish::direct) return {};
-  const auto choose = [&](bool pays) {
-    return pays || wish == internal::ConvWish::winograd ? ConvAlgorithm::winograd : ConvAlgorithm::direct;
+  if (!possible) return {};
+  if (wish) return {*wish, *wish, *wish};
+  const auto gradient = [&](Index h, Index w, Index in, Index out) {
+    return internal::cheapest(s.n, h, w, in, out, internal::fetch_transformed);
   };
-  return {.forward = choose(internal::winograd_pays(s.oh, s.ow, s.c, s.o)),
-          .backward_input = choose(internal::winograd_gradient_pays(s.n, s.h, s.w, s.o, s.c)),
-          .backward_weight = choose(internal::winograd_gradient_pays(s.n, s.oh, s.ow, s.c, s.o))};
+  return {.forward = internal::cheapest(s.n, s.oh, s.ow, s.c, s.o, internal::fetch_packed),
+          .backward_input = gradient(s.h, s.w, s.o, s.c),
+          .backward_weight = gradient(s.oh, s.ow, s.c, s.o)};
 }
 
 /// Makes every convolution of the process direct, or Winograd wherever it is possible, for a while: for tests
-/// and comparisons. Weights packed outside the scope are of no use inside it.
+/// and comparisons.
 class ScopedConvPlan {
  public:
-  explicit ScopedConvPlan(ConvAlgorithm algorithm)
-      : before_(internal::conv_wish().exchange(
-            algorithm == ConvAlgorithm::direct ? internal::ConvWish::direct : internal::ConvWish::winograd)) {
-  }
+  explicit ScopedConvPlan(ConvAlgorithm algorithm) : before_(internal::conv_wish().exchange(algorithm)) {}
   ScopedConvPlan(const ScopedConvPlan&) = delete;
   ScopedConvPlan& operator=(const ScopedConvPlan&) = delete;
   ~ScopedConvPlan() { internal::conv_wish() = before_; }
 
  private:
-  internal::ConvWish before_;
+  std::optional<ConvAlgorithm> before_;
 };
 
 }  // namespace tl::kernels

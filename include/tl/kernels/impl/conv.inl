@@ -172,22 +172,32 @@ Patches<T> forward_patches(const ConvShape& s, const T* x) {
   return p;
 }
 
-/// Winograd is compiled for float alone: the planner never chooses it for double.
-template <class T>
-inline constexpr bool has_winograd = std::is_same_v<T, float>;
+/// Calls use(std::integral_constant<int, m>) where the algorithm is F(m x m, 3x3); false where it is the
+/// direct sum, as always for double, for which Winograd is not compiled.
+template <class T, class Use>
+TL_INLINE bool with_winograd([[maybe_unused]] ConvAlgorithm algorithm, [[maybe_unused]] const Use& use) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (algorithm == ConvAlgorithm::winograd_2x2) return use(std::integral_constant<int, 2>()), true;
+    if (algorithm == ConvAlgorithm::winograd_4x4) return use(std::integral_constant<int, 4>()), true;
+  }
+  return false;
+}
 
 template <class T>
 Index conv_packed_size(const ConvShape& s) {
-  if (conv_plan<T>(s).forward == ConvAlgorithm::winograd) return winograd_packed_size<T>(s.c, s.o);
+  Index size = 0;
+  if (with_winograd<T>(conv_plan<T>(s).forward,
+                       [&](auto m) { size = winograd_packed_size<m.value, T>(s.c, s.o); })) {
+    return size;
+  }
   return s.groups * packed_elements<T>(s.kh * s.kw * (s.c / s.groups), s.o / s.groups);
 }
 
 template <class T>
 void conv_pack(const ConvShape& s, const T* w, T* packed) {
-  if constexpr (has_winograd<T>) {
-    if (conv_plan<T>(s).forward == ConvAlgorithm::winograd) {
-      return winograd_pack(w, s.c, s.o, s.c * 9, 9, false, packed);
-    }
+  if (with_winograd<T>(conv_plan<T>(s).forward,
+                       [&](auto m) { winograd_pack<m.value>(w, s.c, s.o, s.c * 9, 9, false, packed); })) {
+    return;
   }
   const Index channels = s.c / s.groups, outputs = s.o / s.groups, taps = s.kh * s.kw;
   for (Index g = 0; g < s.groups; ++g) {
@@ -200,15 +210,13 @@ void conv_pack(const ConvShape& s, const T* w, T* packed) {
 template <class T>
 void conv_forward(const ConvShape& s, const T* x, const T* packed, const T* bias,
                   const ConvEpilogue<T>& epilogue, T* y) {
-  if constexpr (has_winograd<T>) {
-    if (conv_plan<T>(s).forward == ConvAlgorithm::winograd) {
-      return winograd_conv(winograd_forward(s), x, packed,
-                           ProductOutput<T>{y, epilogue.residual, bias, epilogue.activation});
-    }
+  const ProductOutput<T> out{y, epilogue.residual, bias, epilogue.activation};
+  if (with_winograd<T>(conv_plan<T>(s).forward,
+                       [&](auto m) { winograd_conv(winograd_forward<m.value>(s), x, packed, out); })) {
+    return;
   }
   if (s.pointwise()) {  // a product of the image as it lies there
-    return multiply_packed(s.n * s.oh * s.ow, s.o, s.c, PlainRows<T>{x, s.c, s.o}, packed,
-                           ProductOutput<T>{y, epilogue.residual, bias, epilogue.activation});
+    return multiply_packed(s.n * s.oh * s.ow, s.o, s.c, PlainRows<T>{x, s.c, s.o}, packed, out);
   }
   const Index channels = s.c / s.groups, outputs = s.o / s.groups;
   for (Index g = 0; g < s.groups; ++g) {
@@ -241,12 +249,12 @@ inline Taps backward_taps(Index residue, Index kernel, Index stride, Index pad, 
 
 template <class T>
 void conv_backward_input(const ConvShape& s, const T* dy, const T* w, T* dx) {
-  if constexpr (has_winograd<T>) {
-    if (conv_plan<T>(s).backward_input == ConvAlgorithm::winograd) {
-      T* turned = workspace<T, 17>(winograd_packed_size<T>(s.o, s.c));
-      winograd_pack(w, s.o, s.c, 9, s.c * 9, true, turned);
-      return winograd_conv(winograd_backward(s), dy, turned, ProductOutput<T>{.c = dx});
-    }
+  if (with_winograd<T>(conv_plan<T>(s).backward_input, [&](auto m) {
+        T* turned = workspace<T, 17>(winograd_packed_size<m.value, T>(s.o, s.c));
+        winograd_pack<m.value>(w, s.o, s.c, 9, s.c * 9, true, turned);
+        winograd_conv(winograd_backward<m.value>(s), dy, turned, ProductOutput<T>{.c = dx});
+      })) {
+    return;
   }
   const Index channels = s.c / s.groups, outputs = s.o / s.groups, kernel = s.kh * s.kw;
   T* packed = workspace<T, 15>(packed_elements<T>(kernel * outputs, channels));
@@ -334,10 +342,9 @@ void sum_weight_gradient(const Patches<T>& patches, const TransposedRows<T>& dy,
 
 template <class T>
 void conv_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw) {
-  if constexpr (has_winograd<T>) {
-    if (conv_plan<T>(s).backward_weight == ConvAlgorithm::winograd) {
-      return winograd_backward_weight(winograd_forward(s), x, dy, dw);
-    }
+  if (with_winograd<T>(conv_plan<T>(s).backward_weight,
+                       [&](auto m) { winograd_backward_weight(winograd_forward<m.value>(s), x, dy, dw); })) {
+    return;
   }
   const Index channels = s.c / s.groups, outputs = s.o / s.groups, taps = s.kh * s.kw, k = taps * channels;
   const Index positions = s.n * s.oh * s.ow;

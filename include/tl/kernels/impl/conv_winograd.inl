@@ -2,24 +2,32 @@
 
 namespace tl::kernels::TL_ISA {
 
-inline constexpr int winograd_in = 6, winograd_out = 4, winograd_kernel = 3;
-inline constexpr Index winograd_planes = 36;
+inline constexpr int winograd_kernel = 3;
+/// F(m x m, 3x3) reads tiles of (m+2) x (m+2) inputs, whose elements are the planes.
+template <int m>
+inline constexpr int winograd_in = m + winograd_kernel - 1;
+template <int m>
+inline constexpr Index winograd_planes = winograd_in<m>* winograd_in<m>;
 
-/// One such convolution: output position (0,0) reads the input from (base_h,base_w) on.
+/// One such convolution in tiles of m x m outputs: output position (0,0) reads the input from (base_h,base_w)
+/// on.
+template <int m>
 struct WinogradShape {
   Index n = 0, h = 0, w = 0, c = 0;     // input
   Index grid_h = 0, grid_w = 0, o = 0;  // output
   Index base_h = 0, base_w = 0;
 
-  Index tiles_h() const { return (grid_h + winograd_out - 1) / winograd_out; }
-  Index tiles_w() const { return (grid_w + winograd_out - 1) / winograd_out; }
+  Index tiles_h() const { return (grid_h + m - 1) / m; }
+  Index tiles_w() const { return (grid_w + m - 1) / m; }
   Index tiles() const { return n * tiles_h() * tiles_w(); }
 };
 
-inline WinogradShape winograd_forward(const ConvShape& s) {
+template <int m>
+WinogradShape<m> winograd_forward(const ConvShape& s) {
   return {s.n, s.h, s.w, s.c, s.oh, s.ow, s.o, -s.pad_top, -s.pad_left};
 }
-inline WinogradShape winograd_backward(const ConvShape& s) {
+template <int m>
+WinogradShape<m> winograd_backward(const ConvShape& s) {
   return {s.n, s.oh, s.ow, s.o, s.h, s.w, s.c, s.pad_top - 2, s.pad_left - 2};
 }
 
@@ -35,13 +43,21 @@ struct WinogradPlanes {
   }
 };
 
-// One-dimensional transforms; the two-dimensional ones apply them to columns, then rows.
+// One-dimensional transforms, those of F(2,3) by the points 0, 1, -1 and infinity, those of F(4,3) by six;
+// the two-dimensional ones apply them to columns, then rows.
 template <class T>
 inline constexpr T point_a = T(0.70710678118654752440);
 template <class T>
 inline constexpr T point_b = T(1.41421356237309504880);
 
-/// B^T d: six values from six.
+/// B^T d: as many values as inputs.
+template <class T>
+TL_INLINE void transform_input(const Vec<T> (&d)[4], Vec<T> (&r)[4]) {
+  r[0] = d[0] - d[2];
+  r[1] = d[1] + d[2];
+  r[2] = d[2] - d[1];
+  r[3] = d[1] - d[3];
+}
 template <class T>
 TL_INLINE void transform_input(const Vec<T> (&d)[6], Vec<T> (&r)[6]) {
   using V = Vec<T>;
@@ -57,7 +73,12 @@ TL_INLINE void transform_input(const Vec<T> (&d)[6], Vec<T> (&r)[6]) {
   r[5] = fma(more, d[3], d[1] + d[5]);
 }
 
-/// A^T m: four values from six.
+/// A^T m: the outputs.
+template <class T>
+TL_INLINE void transform_output(const Vec<T> (&m)[4], Vec<T> (&r)[2]) {
+  r[0] = m[0] + (m[1] + m[2]);
+  r[1] = (m[1] - m[2]) - m[3];
+}
 template <class T>
 TL_INLINE void transform_output(const Vec<T> (&m)[6], Vec<T> (&r)[4]) {
   using V = Vec<T>;
@@ -68,7 +89,14 @@ TL_INLINE void transform_output(const Vec<T> (&m)[6], Vec<T> (&r)[4]) {
   r[3] = fma(V::set1(point_a<T> / 2), odd_a, fma(V::set1(point_b<T> * 2), odd_b, m[5]));
 }
 
-/// A y: six values from four, the transpose of transform_output.
+/// A y: the transpose of transform_output.
+template <class T>
+TL_INLINE void transform_output_gradient(const Vec<T> (&y)[2], Vec<T> (&r)[4]) {
+  r[0] = y[0];
+  r[1] = y[0] + y[1];
+  r[2] = y[0] - y[1];
+  r[3] = -y[1];
+}
 template <class T>
 TL_INLINE void transform_output_gradient(const Vec<T> (&y)[4], Vec<T> (&r)[6]) {
   using V = Vec<T>;
@@ -83,7 +111,15 @@ TL_INLINE void transform_output_gradient(const Vec<T> (&y)[4], Vec<T> (&r)[6]) {
   r[5] = y[3];
 }
 
-/// G g: six values from three.
+/// G g: of a kernel's three values.
+template <class T>
+TL_INLINE void transform_kernel(const Vec<T> (&g)[3], Vec<T> (&r)[4]) {
+  const Vec<T> half = Vec<T>::set1(T(0.5)), even = g[0] + g[2];
+  r[0] = g[0];
+  r[1] = half * (even + g[1]);
+  r[2] = half * (even - g[1]);
+  r[3] = g[2];
+}
 template <class T>
 TL_INLINE void transform_kernel(const Vec<T> (&g)[3], Vec<T> (&r)[6]) {
   using V = Vec<T>;
@@ -98,7 +134,14 @@ TL_INLINE void transform_kernel(const Vec<T> (&g)[3], Vec<T> (&r)[6]) {
   r[5] = g[2];
 }
 
-/// G^T s: three values from six, the transpose of transform_kernel.
+/// G^T s: the transpose of transform_kernel.
+template <class T>
+TL_INLINE void transform_kernel_gradient(const Vec<T> (&s)[4], Vec<T> (&r)[3]) {
+  const Vec<T> half = Vec<T>::set1(T(0.5)), even = half * (s[1] + s[2]);
+  r[0] = s[0] + even;
+  r[1] = half * (s[1] - s[2]);
+  r[2] = even + s[3];
+}
 template <class T>
 TL_INLINE void transform_kernel_gradient(const Vec<T> (&s)[6], Vec<T> (&r)[3]) {
   using V = Vec<T>;
@@ -129,8 +172,8 @@ TL_INLINE void transform_square(const Transform& transform, const Load& load, co
 }
 
 /// Calls use(tile - begin, image, tile row, tile column) for each tile in [begin,end).
-template <class Use>
-TL_INLINE void for_each_tile(const WinogradShape& s, Index begin, Index end, const Use& use) {
+template <int m, class Use>
+TL_INLINE void for_each_tile(const WinogradShape<m>& s, Index begin, Index end, const Use& use) {
   const Index tiles_h = s.tiles_h(), tiles_w = s.tiles_w();
   for (Index tile = begin; tile < end; ++tile) {
     use(tile - begin, tile / (tiles_h * tiles_w), tile / tiles_w % tiles_h, tile % tiles_w);
@@ -151,7 +194,7 @@ TL_INLINE void find_pixels(const T* image, Index h, Index w, Index channels, Ind
 }
 
 /// Transforms pixels of tiles to planes: B^T d B of inputs, or A dY A^T of gradients of outputs.
-template <class T, int size, class Transform>
+template <int m, int size, class T, class Transform>
 TL_INLINE void transform_pixels(const Transform& transform, const T* const (&pixels)[size * size],
                                 Index channels, const WinogradPlanes& planes, T* to) {
   constexpr Index width = Vec<T>::width;
@@ -159,15 +202,15 @@ TL_INLINE void transform_pixels(const Transform& transform, const T* const (&pix
     T* out = to + c / k_block * planes.block_step + c % k_block;
     const Index rest = channels - c;
     const auto store = [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
-      v.store(out + (i * winograd_in + j) * planes.plane_step);
+      v.store(out + (i * winograd_in<m> + j) * planes.plane_step);
     };
     if (rest >= width) {
-      transform_square<T, size, winograd_in>(
+      transform_square<T, size, winograd_in<m>>(
           transform,
           [&](int i, int j) __attribute__((always_inline)) { return Vec<T>::load(pixels[i * size + j] + c); },
           store);
     } else {
-      transform_square<T, size, winograd_in>(
+      transform_square<T, size, winograd_in<m>>(
           transform,
           [&](int i, int j)
               __attribute__((always_inline)) { return Vec<T>::load(pixels[i * size + j] + c, rest); },
@@ -176,57 +219,60 @@ TL_INLINE void transform_pixels(const Transform& transform, const T* const (&pix
   }
 }
 
-template <class T>
-void transform_input_tiles(const WinogradShape& s, const T* x, Index begin, Index end,
+template <int m, class T>
+void transform_input_tiles(const WinogradShape<m>& s, const T* x, Index begin, Index end,
                            const WinogradPlanes& planes, const T* zeros, T* to) {
+  constexpr int size = winograd_in<m>;
   for_each_tile(
       s, begin, end, [&](Index t, Index n, Index i, Index j) __attribute__((always_inline)) {
-        const T* pixels[winograd_planes];
-        find_pixels<winograd_in>(x + n * s.h * s.w * s.c, s.h, s.w, s.c, i * winograd_out + s.base_h,
-                                 j * winograd_out + s.base_w, zeros, pixels);
-        transform_pixels<T, winograd_in>(
-            [](const Vec<T>(&d)[6], Vec<T>(&r)[6]) __attribute__((always_inline)) { transform_input(d, r); },
+        const T* pixels[size * size];
+        find_pixels<size>(x + n * s.h * s.w * s.c, s.h, s.w, s.c, i * m + s.base_h, j * m + s.base_w, zeros,
+                          pixels);
+        transform_pixels<m, size>(
+            [](const Vec<T>(&d)[size], Vec<T>(&r)[size])
+                __attribute__((always_inline)) { transform_input(d, r); },
             pixels, s.c, planes, to + t * planes.row);
       });
 }
 
-template <class T>
-void transform_gradient_tiles(const WinogradShape& s, const T* dy, Index begin, Index end,
+template <int m, class T>
+void transform_gradient_tiles(const WinogradShape<m>& s, const T* dy, Index begin, Index end,
                               const WinogradPlanes& planes, const T* zeros, T* to) {
   for_each_tile(
       s, begin, end, [&](Index t, Index n, Index i, Index j) __attribute__((always_inline)) {
-        const T* pixels[winograd_out * winograd_out];
-        find_pixels<winograd_out>(dy + n * s.grid_h * s.grid_w * s.o, s.grid_h, s.grid_w, s.o,
-                                  i * winograd_out, j * winograd_out, zeros, pixels);
-        transform_pixels<T, winograd_out>(
-            [](const Vec<T>(&y)[4], Vec<T>(&r)[6])
+        const T* pixels[m * m];
+        find_pixels<m>(dy + n * s.grid_h * s.grid_w * s.o, s.grid_h, s.grid_w, s.o, i * m, j * m, zeros,
+                       pixels);
+        transform_pixels<m, m>(
+            [](const Vec<T>(&y)[m], Vec<T>(&r)[winograd_in<m>])
                 __attribute__((always_inline)) { transform_output_gradient(y, r); },
             pixels, s.o, planes, to + t * planes.row);
       });
 }
 
 /// A^T m A, then bias, residual and activation, into y.
-template <class T>
-void transform_output_tiles(const WinogradShape& s, const T* from, const WinogradPlanes& planes, Index begin,
-                            Index end, const ProductOutput<T>& out) {
+template <int m, class T>
+void transform_output_tiles(const WinogradShape<m>& s, const T* from, const WinogradPlanes& planes,
+                            Index begin, Index end, const ProductOutput<T>& out) {
   using V = Vec<T>;
+  constexpr int size = winograd_in<m>;
   for_each_tile(
       s, begin, end, [&](Index t, Index n, Index i, Index j) __attribute__((always_inline)) {
-        const Index rows = std::min<Index>(winograd_out, s.grid_h - i * winograd_out);
-        const Index columns = std::min<Index>(winograd_out, s.grid_w - j * winograd_out);
-        const Index corner = ((n * s.grid_h + i * winograd_out) * s.grid_w + j * winograd_out) * s.o;
+        const Index rows = std::min<Index>(m, s.grid_h - i * m);
+        const Index columns = std::min<Index>(m, s.grid_w - j * m);
+        const Index corner = ((n * s.grid_h + i * m) * s.grid_w + j * m) * s.o;
         for (Index o = 0; o < s.o; o += V::width) {
-          const T* m = from + t * planes.row + o;
+          const T* sum = from + t * planes.row + o;
           const Index lanes = std::min<Index>(V::width, s.o - o);
           const bool full = lanes == V::width;
           const V bias = out.bias == nullptr ? V::zero()
                          : full              ? V::load(out.bias + o)
                                              : V::load(out.bias + o, lanes);
           const V low = V::zero(), high = V::set1(6);
-          transform_square<T, winograd_in, winograd_out>(
-              [](const V(&d)[6], V(&r)[4]) __attribute__((always_inline)) { transform_output(d, r); },
+          transform_square<T, size, m>(
+              [](const V(&d)[size], V(&r)[m]) __attribute__((always_inline)) { transform_output(d, r); },
               [&](int p, int q) __attribute__((always_inline)) {
-                return V::load(m + (p * winograd_in + q) * planes.plane_step);
+                return V::load(sum + (p * size + q) * planes.plane_step);
               },
               [&](int p, int q, V v) __attribute__((always_inline)) {
                 if (p >= rows || q >= columns) return;
@@ -242,17 +288,18 @@ void transform_output_tiles(const WinogradShape& s, const T* from, const Winogra
       });
 }
 
-template <class T>
+template <int m, class T>
 constexpr Index winograd_packed_size(Index c, Index o) {
-  return winograd_planes * packed_elements<T>(c, o);
+  return winograd_planes<m> * packed_elements<T>(c, o);
 }
 
 /// G g G^T of all kernels: for each plane, block of k_block channels and panel of outputs, [channel][output].
 /// Kernel (output j, channel i) begins at w[j*output_stride + i*channel_stride]; `turned` reads its nine
 /// elements backwards.
-template <class T>
+template <int m, class T>
 void winograd_pack(const T* w, Index c, Index o, Index output_stride, Index channel_stride, bool turned,
                    T* packed) {
+  constexpr int size = winograd_in<m>;
   constexpr Index width = panel_width<T>, taps = winograd_kernel * winograd_kernel, step = 8;
   const Index panels = (o + width - 1) / width, plane = packed_elements<T>(c, o);
   parallel_for(panels, std::max<Index>(1, (Index{1} << 12) / (c * width)), [&](Index begin, Index end) {
@@ -273,14 +320,14 @@ void winograd_pack(const T* w, Index c, Index o, Index output_stride, Index chan
           const Index k = i0 + i, k0 = k / k_block * k_block, count = std::min(k_block, c - k0);
           T* to = packed + panels * width * k0 + panel * width * count + (k - k0) * width;
           for (Index lane = 0; lane < width; lane += Vec<T>::width) {
-            transform_square<T, winograd_kernel, winograd_in>(
-                [](const Vec<T>(&g)[3], Vec<T>(&r)[6])
+            transform_square<T, winograd_kernel, size>(
+                [](const Vec<T>(&g)[winograd_kernel], Vec<T>(&r)[size])
                     __attribute__((always_inline)) { transform_kernel(g, r); },
                 [&](int r, int q) __attribute__((always_inline)) {
                   return Vec<T>::load(&kernels[i][r * winograd_kernel + q][lane]);
                 },
                 [&](int r, int q, Vec<T> v)
-                    __attribute__((always_inline)) { v.store(to + (r * winograd_in + q) * plane + lane); });
+                    __attribute__((always_inline)) { v.store(to + (r * size + q) * plane + lane); });
           }
         }
       }
@@ -288,25 +335,25 @@ void winograd_pack(const T* w, Index c, Index o, Index output_stride, Index chan
   });
 }
 
-/// Tiles [begin,end): transform, 36 products, transform back. Runs in parallel unless called from a thread
-/// that already does.
-template <class T>
-void winograd_block(const WinogradShape& s, const T* x, const T* packed, const T* zeros, Index begin,
+/// Tiles [begin,end): transform, a product for each plane, transform back. Runs in parallel unless called
+/// from a thread that already does.
+template <int m, class T>
+void winograd_block(const WinogradShape<m>& s, const T* x, const T* packed, const T* zeros, Index begin,
                     Index end, const ProductOutput<T>& out) {
-  constexpr Index width = panel_width<T>;
+  constexpr Index width = panel_width<T>, plane_count = winograd_planes<m>;
   const Index tiles = end - begin, row_tiles = (tiles + tile_rows - 1) / tile_rows;
   const Index panels = (s.o + width - 1) / width;
   WinogradPlanes in(tiles, row_stride<T>);
-  in.block_step = winograd_planes * in.plane_step;
+  in.block_step = plane_count * in.plane_step;
   const WinogradPlanes middle(tiles, panels * width + 16);
   T* inputs = workspace<T, 18>((s.c + k_block - 1) / k_block * in.block_step);
-  T* sums = workspace<T, 19>(winograd_planes * middle.plane_step);
+  T* sums = workspace<T, 19>(plane_count * middle.plane_step);
 
   parallel_for(tiles, 4, [&](Index from, Index to) {
     transform_input_tiles(s, x, begin + from, begin + to, in, zeros, inputs + from * in.row);
   });
   const Index group = std::min<Index>(panels, 4), groups = (panels + group - 1) / group;
-  parallel_for(winograd_planes * groups, 1, [&](Index from, Index to) {
+  parallel_for(plane_count * groups, 1, [&](Index from, Index to) {
     for (Index task = from; task < to; ++task) {
       const Index plane = task / groups, panel_begin = task % groups * group;
       const Index panel_end = std::min(panels, panel_begin + group);
@@ -336,9 +383,9 @@ void winograd_block(const WinogradShape& s, const T* x, const T* packed, const T
   });
 }
 
-template <class T>
-void winograd_conv(const WinogradShape& s, const T* x, const T* packed, const ProductOutput<T>& out) {
-  constexpr Index private_tiles = 28, shared_tiles = 196;
+template <int m, class T>
+void winograd_conv(const WinogradShape<m>& s, const T* x, const T* packed, const ProductOutput<T>& out) {
+  constexpr Index private_tiles = 28 * 36 / winograd_planes<m>, shared_tiles = 7 * private_tiles;
   const Index tiles = s.tiles();
   T* zeros = workspace<T, 20>(std::max(s.c, s.o));
   std::fill(zeros, zeros + s.c, T(0));
@@ -364,18 +411,20 @@ void winograd_conv(const WinogradShape& s, const T* x, const T* packed, const Pr
 }
 
 /// dw (o,c,3,3) = G^T [ sum over tiles of (B^T d B) . (A dY A^T) ] G.
-template <class T>
-void winograd_backward_weight(const WinogradShape& s, const T* x, const T* dy, T* dw) {
+template <int m, class T>
+void winograd_backward_weight(const WinogradShape<m>& s, const T* x, const T* dy, T* dw) {
   using V = Vec<T>;
-  constexpr Index width = panel_width<T>, taps = winograd_kernel * winograd_kernel;
+  constexpr int size = winograd_in<m>;
+  constexpr Index width = panel_width<T>, plane_count = winograd_planes<m>,
+                  taps = winograd_kernel * winograd_kernel;
   const Index tiles = s.tiles(), columns = (s.c + width - 1) / width * width;
-  const Index most_tiles = std::clamp<Index>((Index{1} << 20) / (winograd_planes * (s.c + s.o)), 128, 256);
+  const Index most_tiles = std::clamp<Index>((Index{1} << 20) / (plane_count * (s.c + s.o)), 128, 256);
   const Index blocks = (tiles + most_tiles - 1) / most_tiles, block_tiles = (tiles + blocks - 1) / blocks;
   const WinogradPlanes in(block_tiles, columns + 16);
   const WinogradPlanes out(block_tiles, (s.o + V::width - 1) / V::width * V::width + 16);
-  T* inputs = workspace<T, 18>(winograd_planes * in.plane_step);
-  T* gradients = workspace<T, 19>(winograd_planes * out.plane_step);
-  T* sums = workspace<T, 17>(winograd_planes * s.o * columns);
+  T* inputs = workspace<T, 18>(plane_count * in.plane_step);
+  T* gradients = workspace<T, 19>(plane_count * out.plane_step);
+  T* sums = workspace<T, 17>(plane_count * s.o * columns);
   T* zeros = workspace<T, 20>(std::max(s.c, s.o));
   std::fill(zeros, zeros + std::max(s.c, s.o), T(0));
   const Index row_tiles = (s.o + tile_rows - 1) / tile_rows;
@@ -387,7 +436,7 @@ void winograd_backward_weight(const WinogradShape& s, const T* x, const T* dy, T
       transform_input_tiles(s, x, begin + from, begin + to, in, zeros, inputs + from * in.row);
       transform_gradient_tiles(s, dy, begin + from, begin + to, out, zeros, gradients + from * out.row);
     });
-    parallel_for(winograd_planes * groups, 1, [&](Index from, Index to) {
+    parallel_for(plane_count * groups, 1, [&](Index from, Index to) {
       for (Index task = from; task < to; ++task) {
         const Index plane = task / groups, first = task % groups * group;
         for (Index t = first; t < std::min(row_tiles, first + group); ++t) {
@@ -412,11 +461,11 @@ void winograd_backward_weight(const WinogradShape& s, const T* x, const T* dy, T
       for (Index c = 0; c < s.c; c += V::width) {
         const T* sum = sums + o * columns + c;
         T kernels[taps][V::width];
-        transform_square<T, winograd_in, winograd_kernel>(
-            [](const V(&d)[6], V(&r)[3]) __attribute__((always_inline)) { transform_kernel_gradient(d, r); },
-            [&](int i, int j) __attribute__((always_inline)) {
-              return V::load(sum + (i * winograd_in + j) * s.o * columns);
-            },
+        transform_square<T, size, winograd_kernel>(
+            [](const V(&d)[size], V(&r)[winograd_kernel])
+                __attribute__((always_inline)) { transform_kernel_gradient(d, r); },
+            [&](int i, int j)
+                __attribute__((always_inline)) { return V::load(sum + (i * size + j) * s.o * columns); },
             [&](int i, int j, V v)
                 __attribute__((always_inline)) { v.store(kernels[i * winograd_kernel + j]); });
         T* to_kernel = dw + (o * s.c + c) * taps;
