@@ -30,25 +30,26 @@ double flops_a_step() {
 /// Floating-point operations a second, the best of three short runs on every thread.
 template <class T>
 double peak_flops() {
-  constexpr Index steps = 200000;
-  const Index threads = tl::num_threads();
+  constexpr Index steps = 25000;
+  const Index tasks = 8 * tl::num_threads();
   std::atomic<T> sink{0};
   double best = 0;
   for (int run = 0; run < 3; ++run) {
     const auto start = std::chrono::steady_clock::now();
-    tl::parallel_for(threads, 1, [&](Index, Index) { sink = chains<T>(steps); });
+    tl::parallel_for(tasks, 1, [&](Index, Index) { sink = chains<T>(steps); });
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    best = std::max(best, static_cast<double>(threads * steps) * flops_a_step<T>() / time.count());
+    best = std::max(best, static_cast<double>(tasks * steps) * flops_a_step<T>() / time.count());
   }
   return best;
 }
 
-/// Adds GFLOP/s and the share of the peak measured now to a benchmark's line.
+/// Adds GFLOP/s, the peak measured now and the share of it to a benchmark's line.
 template <class T>
 void report(benchmark::State& state, double multiply_adds) {
-  const double flops = 2 * multiply_adds * static_cast<double>(state.iterations());
+  const double flops = 2 * multiply_adds * static_cast<double>(state.iterations()), peak = peak_flops<T>();
   state.counters["GFLOP/s"] = benchmark::Counter(flops * 1e-9, benchmark::Counter::kIsRate);
-  state.counters["peak"] = peak_flops<T>() * 1e-9;
+  state.counters["peak"] = peak * 1e-9;
+  state.counters["share"] = benchmark::Counter(flops / peak, benchmark::Counter::kIsRate);
 }
 
 }  // namespace tl_bench

@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <optional>
 
 #include <tl/core/memory.hpp>
 #include <tl/core/parallel.hpp>
 #include <tl/graph/fuse.hpp>
 #include <tl/io/onnx/load.hpp>
+#include <tl/kernels/conv_plan.hpp>
 #include <tl/kernels/isa.hpp>
 #include <tl/optim/groups.hpp>
 
@@ -21,14 +23,25 @@ struct Options {
   std::filesystem::path model;
   Index batch = 16, size = 0;
   double seconds = 3;
-  bool train = false, json = false;
+  bool train = false, layers = false, json = false;
   int threads = 0;
+};
+
+/// What one operation of the network takes.
+struct LayerFigures {
+  std::string operation, kernel{}, algorithm{};
+  tl::Shape output;
+  double multiply_adds = 0;       ///< of convolutions and fully connected layers
+  std::vector<double> seconds{};  ///< of each run, sorted
+  double median() const { return seconds[seconds.size() / 2]; }
+  double gigaflops() const { return 2e-9 * multiply_adds / median(); }
 };
 
 struct Figures {
   tl::Shape input;
   std::vector<double> seconds{};  ///< of each batch, sorted
   std::size_t peak_bytes = 0;
+  std::vector<LayerFigures> layers{};  ///< with --layers
 
   /// Linear between the two nearest batches.
   double quantile(double q) const {
@@ -62,6 +75,52 @@ std::function<void()> make_step(tl::Model<float>& model, const tl::Tensor<float>
   };
 }
 
+/// Sees the operations of a network one after the other, run after run, and how long each took.
+class LayerClock final : public tl::Observer<float> {
+ public:
+  void start() {
+    next_ = 0;
+    last_ = Clock::now();
+  }
+  void executed(const tl::OperationPtr<float>& operation, std::span<const tl::Var<float>> inputs,
+                const tl::Var<float>& output) override {
+    const auto now = Clock::now();
+    if (next_ == layers_.size()) layers_.push_back(describe(*operation, inputs, output.shape()));
+    layers_[next_++].seconds.push_back(std::chrono::duration<double>(now - last_).count());
+    last_ = Clock::now();
+  }
+  std::vector<LayerFigures> figures() && {
+    for (LayerFigures& layer : layers_) std::sort(layer.seconds.begin(), layer.seconds.end());
+    return std::move(layers_);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  static LayerFigures describe(const tl::Operation<float>& operation, std::span<const tl::Var<float>> inputs,
+                               const tl::Shape& output) {
+    LayerFigures f{.operation = std::string(operation.name()), .output = output};
+    const auto* fused = operation.get_if<tl::ops::FusedConv2d>();
+    const auto* conv = fused != nullptr ? &fused->convolution : operation.get_if<tl::ops::Conv2d>();
+    if (conv != nullptr) {
+      const tl::kernels::ConvShape s = conv->kernel_shape(inputs[0].shape(), inputs[1].shape(), output);
+      f.kernel = tl::concat(s.kh, 'x', s.kw, s.stride_h > 1 ? tl::concat(" /", s.stride_h) : "",
+                            s.groups > 1 ? tl::concat(", ", s.groups, " groups") : "");
+      f.algorithm = s.depthwise()   ? "depthwise"
+                    : s.pointwise() ? "product"
+                                    : tl::kernels::name_of(tl::kernels::conv_plan<float>(s).forward);
+      f.multiply_adds = static_cast<double>(s.multiply_adds());
+    } else if (operation.get_if<tl::ops::Linear>() != nullptr) {
+      f.multiply_adds = static_cast<double>(output.size() * inputs[1].shape()[1]);
+    }
+    return f;
+  }
+
+  std::vector<LayerFigures> layers_;
+  std::size_t next_ = 0;
+  Clock::time_point last_;
+};
+
 Figures measure(tl::Model<float>& model, const Options& o) {
   using Clock = std::chrono::steady_clock;
   const tl::Graph<float>& graph = model.graph();
@@ -79,8 +138,11 @@ Figures measure(tl::Model<float>& model, const Options& o) {
   const std::function<void()> step = make_step(model, random_images(f.input), o.train);
   step();  // fills caches, packs weights
   constexpr std::size_t fewest = 3;
+  std::optional<LayerClock> layers;
+  if (o.layers) layers.emplace();
   const auto begin = Clock::now();
   for (double passed = 0; passed < o.seconds || f.seconds.size() < fewest;) {
+    if (layers) layers->start();
     const auto start = Clock::now();
     step();
     const auto end = Clock::now();
@@ -89,6 +151,7 @@ Figures measure(tl::Model<float>& model, const Options& o) {
   }
   std::sort(f.seconds.begin(), f.seconds.end());
   f.peak_bytes = tl::MemoryPool::instance().peak_bytes();
+  if (layers) f.layers = std::move(*layers).figures();
   return f;
 }
 
@@ -101,24 +164,49 @@ void print(const Options& o, const Figures& f) {
             << "a batch          " << ms(0.5) << " (median of " << f.seconds.size() << "; half of them "
             << ms(0.25) << " to " << ms(0.75) << ", all " << ms(0) << " to " << ms(1) << ")\n"
             << "peak memory      " << fixed(static_cast<double>(f.peak_bytes) / 1e6, 1) << " MB of tensors\n";
+  if (f.layers.empty()) return;
+  double total = 0;
+  for (const LayerFigures& layer : f.layers) total += layer.median();
+  Table table(4, {"operation", "kernel", "algorithm", "output", "ms", "share", "GFLOP/s"});
+  for (const LayerFigures& layer : f.layers) {
+    table.add({layer.operation, layer.kernel, layer.algorithm, tl::concat(layer.output),
+               fixed(1000 * layer.median(), 3), percent(layer.median() / total),
+               layer.multiply_adds > 0 ? fixed(layer.gigaflops(), 1) : ""});
+  }
+  std::cout << '\n' << table;
+}
+
+Json to_json(const std::vector<LayerFigures>& layers) {
+  Json list = Json::array();
+  for (const LayerFigures& layer : layers) {
+    list.push_back({{"operation", layer.operation},
+                    {"kernel", layer.kernel},
+                    {"algorithm", layer.algorithm},
+                    {"output", std::vector<Index>(layer.output.begin(), layer.output.end())},
+                    {"median_ms", 1000 * layer.median()},
+                    {"gflops", layer.gigaflops()}});
+  }
+  return list;
 }
 
 Json to_json(const Options& o, const Figures& f) {
   const auto ms = [&](double q) { return 1000 * f.quantile(q); };
-  return {{"model", o.model.string()},
-          {"train", o.train},
-          {"input", std::vector<Index>(f.input.begin(), f.input.end())},
-          {"threads", tl::num_threads()},
-          {"isa", tl::kernels::name_of(tl::kernels::active_isa())},
-          {"repeats", f.seconds.size()},
-          {"images_per_second", f.images_per_second()},
-          {"batch_ms",
-           {{"median", ms(0.5)},
-            {"lower_quartile", ms(0.25)},
-            {"upper_quartile", ms(0.75)},
-            {"least", ms(0)},
-            {"most", ms(1)}}},
-          {"peak_memory_bytes", f.peak_bytes}};
+  Json j = {{"model", o.model.string()},
+            {"train", o.train},
+            {"input", std::vector<Index>(f.input.begin(), f.input.end())},
+            {"threads", tl::num_threads()},
+            {"isa", tl::kernels::name_of(tl::kernels::active_isa())},
+            {"repeats", f.seconds.size()},
+            {"images_per_second", f.images_per_second()},
+            {"batch_ms",
+             {{"median", ms(0.5)},
+              {"lower_quartile", ms(0.25)},
+              {"upper_quartile", ms(0.75)},
+              {"least", ms(0)},
+              {"most", ms(1)}}},
+            {"peak_memory_bytes", f.peak_bytes}};
+  if (o.layers) j["layers"] = to_json(f.layers);
+  return j;
 }
 
 void bench(const Options& o) {
@@ -149,6 +237,10 @@ void add_bench(CLI::App& app, Command& chosen) {
       ->check(between(0.0, 86'400.0))
       ->type_name("S");
   command->add_flag("--train", o->train, "training steps: forward, backward and update");
+  command
+      ->add_flag("--layers", o->layers,
+                 "each operation: the algorithm chosen for its shape, its time and speed")
+      ->excludes("--train");
   command->add_flag("--json", o->json, "one JSON document on standard output");
   add_threads(*command, o->threads);
   command->footer("Example: tl bench resnet18.onnx --batch 1");

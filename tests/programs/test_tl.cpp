@@ -516,6 +516,13 @@ TEST_CASE("tl bench: figures of inference and training") {
     CHECK(j["batch_ms"]["median"] <= j["batch_ms"]["most"]);
     CHECK(j["peak_memory_bytes"] >= 2 * 3 * 16 * 16 * 4);
   }
+  const Json layers = json_of(
+      {"bench", p.path("flat.onnx"), "--batch", "2", "--seconds", "0", "--layers", "--json"})["layers"];
+  REQUIRE(layers.size() == 2);
+  CHECK(layers[1]["operation"] == "linear");
+  CHECK(layers[1]["output"] == Json{2, 2});
+  CHECK(layers[1]["median_ms"] > 0);
+  check_refused({"bench", p.path("flat.onnx"), "--layers", "--train"}, "--train");
   check_refused({"bench", p.path("flat.onnx"), "--size", "9"}, "does not take batches (16,3,9,9)");
   const Outcome text = tl_program({"bench", p.model, "--seconds", "0"});
   CHECK(text.status == 0);

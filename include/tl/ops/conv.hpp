@@ -103,7 +103,7 @@ struct Conv2d {
     }
   }
 
- private:
+  /// The same convolution as kernels know it.
   kernels::ConvShape kernel_shape(const Shape& x, const Shape& w, const Shape& y) const {
     return {.n = x[0],
             .h = x[2],
