@@ -25,7 +25,8 @@ class InPieces {
  public:
   explicit InPieces(Graph<T> whole) : whole_(std::move(whole)) { find_parts(); }
 
-  /// The output for a batch x, without a tape; the same bits as from the whole network at once.
+  /// The output for a batch x, without a tape; the same as from the whole network at once, but for rounding
+  /// where a convolution takes another algorithm for a single image.
   Var<T> run(const Var<T>& x) const {
     const Index images = parts_ && x.shape().rank() == 4 ? x.shape(0) : 1;
     const Index pieces = images <= 1 ? 1 : (images - 1) / images_at_once(x.shape()) + 1;
