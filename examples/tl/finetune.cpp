@@ -6,6 +6,8 @@
 #include <tl/io/onnx/save.hpp>
 #include <tl/train/fine_tune.hpp>
 #include <tl/transfer/head.hpp>
+#include <tl/transfer/layers.hpp>
+#include <tl/transfer/preprocess.hpp>
 #include <tl/transfer/reset.hpp>
 
 #include "commands.hpp"

@@ -3,6 +3,8 @@
 
 #include <tl/train/fine_tune.hpp>
 #include <tl/transfer/head.hpp>
+#include <tl/transfer/layers.hpp>
+#include <tl/transfer/preprocess.hpp>
 
 #include "transfer/networks.hpp"
 

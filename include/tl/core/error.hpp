@@ -5,6 +5,8 @@
 // Broken invariants of the library itself are assert()s; kernels do not throw.
 #pragma once
 
+#include <cstddef>
+#include <initializer_list>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -27,17 +29,48 @@ concept Printable = requires(std::ostream& out, const T& value) {
   out << value;
 };
 
-/// Joins printable values into one string: concat("got ", shape, ", ", 3).
-template <Printable... Parts>
-std::string concat(const Parts&... parts) {
+namespace internal {
+
+/// A value somewhere else and how to print it: so the functions below are compiled once, and not once for
+/// each combination of types.
+class Part {
+ public:
+  template <Printable Value>
+  Part(const Value& value)
+      : value_(&value),
+        print_([](std::ostream& out, const void* v) { out << *static_cast<const Value*>(v); }) {}
+  template <std::size_t size>
+  Part(const char (&text)[size])
+      : value_(text), print_([](std::ostream& out, const void* v) { out << static_cast<const char*>(v); }) {}
+  friend std::ostream& operator<<(std::ostream& out, const Part& part) {
+    part.print_(out, part.value_);
+    return out;
+  }
+
+ private:
+  const void* value_;
+  void (*print_)(std::ostream&, const void*);
+};
+
+inline std::string concat(std::initializer_list<Part> parts) {
   std::ostringstream out;
-  (out << ... << parts);
+  for (const Part& part : parts) out << part;
   return std::move(out).str();
 }
+[[noreturn, gnu::cold]] inline void fail(std::initializer_list<Part> parts) { throw Error(concat(parts)); }
 
-template <class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
-  throw Error(concat(parts...));
+}  // namespace internal
+
+/// Joins printable values into one string: concat("got ", shape, ", ", 3).
+template <Printable... Parts>
+[[gnu::always_inline]] inline std::string concat(const Parts&... parts) {
+  return internal::concat({parts...});
+}
+
+/// Throws tl::Error with the joined message.
+template <Printable... Parts>
+[[noreturn, gnu::always_inline]] inline void fail(const Parts&... parts) {
+  internal::fail({parts...});
 }
 
 }  // namespace tl

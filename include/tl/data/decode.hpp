@@ -11,9 +11,9 @@
 #include <string>
 
 #include <tl/core/file.hpp>
+#include <tl/core/precompiled.hpp>
 #include <tl/data/image.hpp>
 #include <tl/data/image_header.hpp>
-#include <tl/kernels/isa.hpp>
 
 namespace tl::data {
 

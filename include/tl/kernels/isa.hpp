@@ -3,12 +3,8 @@
 // Every kernel is compiled for each instruction set below, in a namespace of the same name, and the fastest
 // one the processor has is chosen at run time: users compile with plain -O2 and no -march. The environment
 // variable TL_ISA=portable|avx2|avx512 chooses another.
-//
-// Compiling the kernels once, for programs of many files: define TL_KERNELS_PRECOMPILED in all of them, and
-// the headers only declare their entry points. One more file holds the definitions, for float and double:
-//   #define TL_KERNELS_IMPLEMENTATION
-//   #include <tl/tl.hpp>
-// How a kernel header is written is told in for_each_isa.hpp.
+// Programs of many files compile them once: core/precompiled.hpp. How a kernel header is written is told in
+// for_each_isa.hpp.
 #pragma once
 
 #include <atomic>
@@ -18,24 +14,12 @@
 #include <vector>
 
 #include <tl/core/error.hpp>
+#include <tl/core/precompiled.hpp>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define TL_KERNELS_X86 1
 #else
 #define TL_KERNELS_X86 0
-#endif
-
-#if !defined(TL_KERNELS_PRECOMPILED) || defined(TL_KERNELS_IMPLEMENTATION)
-#define TL_KERNELS_DEFINE 1
-#else
-#define TL_KERNELS_DEFINE 0
-#endif
-
-/// Before functions that are no templates and are compiled with the kernels.
-#if defined(TL_KERNELS_PRECOMPILED) || defined(TL_KERNELS_IMPLEMENTATION)
-#define TL_KERNELS_INLINE
-#else
-#define TL_KERNELS_INLINE inline
 #endif
 
 namespace tl::kernels {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <tl/core/precompiled.hpp>
 #include <tl/io/onnx/operators.hpp>
 #include <tl/io/onnx/wire_read.hpp>
 #include <tl/nn/model.hpp>
@@ -234,5 +235,9 @@ template <std::floating_point T>
 Model<T> load(const std::filesystem::path& path) {
   return Model<T>(load_graph<T>(path));
 }
+
+TL_PRECOMPILED(Graph<float> to_graph<float>(const ModelProto&, const std::filesystem::path&))
+TL_PRECOMPILED(Graph<float> load_graph<float>(const std::filesystem::path&))
+TL_PRECOMPILED(Model<float> load<float>(const std::filesystem::path&))
 
 }  // namespace tl::onnx

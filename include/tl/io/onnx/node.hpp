@@ -268,8 +268,12 @@ class Node {
 
   /// A graph node for this one; `suffix` names one of several. Its result's shape is checked.
   template <class Op>
+  requires requires { Op::name; }
   ValueId add_node(Op op, std::vector<ValueId> inputs, std::string_view suffix = {}, int output = 0) {
-    OperationPtr<T> operation = make_operation<T>(std::move(op));
+    return add_node(make_operation<T>(std::move(op)), std::move(inputs), suffix, output);
+  }
+  ValueId add_node(OperationPtr<T> operation, std::vector<ValueId> inputs, std::string_view suffix = {},
+                   int output = 0) {
     GraphFacts result;
     for (std::size_t which : {0u, 1u}) {
       std::vector<Shape> shapes;
@@ -290,9 +294,13 @@ class Node {
   }
   /// The same as this node's result.
   template <class Op>
+  requires requires { Op::name; }
   void emit(Op op, std::vector<ValueId> inputs, int output = 0) {
+    emit(make_operation<T>(std::move(op)), std::move(inputs), output);
+  }
+  void emit(OperationPtr<T> operation, std::vector<ValueId> inputs, int output = 0) {
     Value<T> value;
-    value.id = add_node(std::move(op), std::move(inputs), {}, output);
+    value.id = add_node(std::move(operation), std::move(inputs), {}, output);
     set(std::move(value), output);
   }
   ValueId add_constant(Tensor<T> tensor, std::string_view suffix) {
@@ -301,7 +309,9 @@ class Node {
 
   /// An operation on floating-point inputs: computed now when all are constant, a graph node otherwise.
   template <class Op>
-  void compute(Op op, std::initializer_list<int> which) {
+  requires requires { Op::name; }
+  void compute(Op op, std::initializer_list<int> which) { compute(make_operation<T>(std::move(op)), which); }
+  void compute(OperationPtr<T> operation, std::initializer_list<int> which) {
     bool constant = true, after = false;
     for (const int i : which) {
       constant = constant && is_foldable(i);
@@ -312,7 +322,6 @@ class Node {
       std::vector<Shape> shapes;
       for (const int i : which)
         tensors.push_back(input(i).constant), shapes.push_back(tensors.back().shape());
-      const OperationPtr<T> operation = make_operation<T>(std::move(op));
       count_folded(operation->infer(shapes));
       Context<T> context(Mode{}, false);
       set_constant(operation->forward(context, tensors).plain());
@@ -320,7 +329,7 @@ class Node {
     }
     std::vector<ValueId> ids;
     for (const int i : which) ids.push_back(operand(i, after));
-    emit(std::move(op), std::move(ids));
+    emit(std::move(operation), std::move(ids));
   }
 
   /// An operation that only moves elements of input 0: whole numbers are moved now, and a constant keeps its

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <tl/core/precompiled.hpp>
 #include <tl/io/onnx/operators_write.hpp>
 #include <tl/io/onnx/wire_write.hpp>
 #include <tl/nn/model.hpp>
@@ -220,5 +221,9 @@ template <std::floating_point T>
 void save(const Model<T>& model, const std::filesystem::path& path) {
   save(model.graph(), path);
 }
+
+TL_PRECOMPILED(std::string encode<float>(const Graph<float>&))
+TL_PRECOMPILED(void save<float>(const Graph<float>&, const std::filesystem::path&))
+TL_PRECOMPILED(void save<float>(const Model<float>&, const std::filesystem::path&))
 
 }  // namespace tl::onnx

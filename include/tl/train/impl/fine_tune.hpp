@@ -1,0 +1,209 @@
+// The definition of fine_tune.hpp: its stages.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tl/data/split.hpp>
+#include <tl/io/metadata.hpp>
+#include <tl/train/fine_tune.hpp>
+#include <tl/transfer/features.hpp>
+#include <tl/transfer/layers.hpp>
+#include <tl/transfer/preprocess.hpp>
+
+namespace tl::train {
+
+namespace fine_tune_impl {
+
+/// The preprocessing that was asked for, or the network's own.
+inline data::Preprocess choose_preprocess(const Model<float>& model, const FineTuneOptions& o,
+                                          const std::function<void(const std::string&)>& note) {
+  if (o.preprocess) return *o.preprocess;
+  const transfer::NetworkPreprocess own = transfer::preprocess_of(model.graph());
+  if (own.assumed) {
+    note("the network does not say how images are prepared: assuming the ImageNet standard, " +
+         own.steps.to_string());
+  }
+  return own.steps;
+}
+
+/// Puts back which parameters are trained when a stage or an error ends.
+class KeepTrainable {
+ public:
+  explicit KeepTrainable(const Model<float>& model) {
+    for (const nn::Named<float>& p : model.parameters()) before_.emplace_back(p.var, p.var.requires_grad());
+  }
+  KeepTrainable(const KeepTrainable&) = delete;
+  KeepTrainable& operator=(const KeepTrainable&) = delete;
+  ~KeepTrainable() { restore(); }
+  void restore() {
+    for (auto& [var, trainable] : before_) var.set_requires_grad(trainable);
+  }
+
+ private:
+  std::vector<std::pair<Var<float>, bool>> before_;
+};
+
+/// One run of fine_tune: what its stages share.
+class Run {
+ public:
+  Run(Model<float>& model, const data::ImageFolder& photos, const FineTuneOptions& options)
+      : model_(model), o_(options) {
+    result_.preprocess = choose_preprocess(model, o_, [this](const std::string& text) { note(text); });
+    divide(photos);
+    data::check_trainable(result_.train_set);
+    TL_CHECK(!result_.valid_set.empty(),
+             "there are too few images to hold some out for validation: set some apart in train/ and valid/");
+    TL_CHECK(o_.epochs >= 1, "[fine_tune] expected at least one epoch, got ", o_.epochs);
+    const Shape logits = model.graph().infer(
+        std::vector<Shape>{example()})[static_cast<std::size_t>(model.graph().outputs()[0])];
+    const auto classes = static_cast<Index>(result_.train_set.class_names.size());
+    TL_CHECK(logits == Shape({1, classes}), "the network gives ", logits, " for an image, but there are ",
+             classes, " classes: call replace_head first");
+    batch_size_ = o_.batch_size > 0 ? o_.batch_size : std::min<Index>(32, std::max<Index>(8, images() / 20));
+  }
+
+  FineTuneResult run() {
+    train();
+    model_.metadata()[io::preprocess_key] = result_.preprocess.to_string();
+    return std::move(result_);
+  }
+
+ private:
+  void train() {
+    KeepTrainable trainable(model_);
+    if (o_.head_first && o_.method.kind != transfer::MethodKind::head) {
+      transfer::freeze_all_but_last(model_, 1);
+      note("first the head alone, for one epoch");
+      stage(1, false);
+      trainable.restore();
+      if (result_.stopped) return;
+      note("then the layers below it too");
+    }
+    if (o_.method.kind == transfer::MethodKind::head) transfer::freeze_all_but_last(model_, 1);
+    if (o_.method.kind == transfer::MethodKind::last) transfer::freeze_all_but_last(model_, o_.method.layers);
+    if (o_.freeze_batch_norm) {
+      if (const Index n = transfer::freeze_batch_norm(model_); n > 0)
+        note(concat(n, " batch normalisations keep to their running statistics"));
+    }
+    stage(o_.epochs, true);
+  }
+
+  void note(const std::string& text) const {
+    if (o_.on_note) o_.on_note(text);
+  }
+  Index images() const { return result_.train_set.size(); }
+  Shape example() const {
+    const data::Size size = result_.preprocess.fixed_size().value_or(data::Size{224, 224});
+    return {1, data::Image::channels, size.height, size.width};
+  }
+
+  void divide(const data::ImageFolder& photos) {
+    if (!photos.valid.empty()) {
+      result_.train_set = photos.train;
+      result_.valid_set = photos.valid;
+      return;
+    }
+    const data::Split split = data::hold_out(photos.train, o_.hold_out, o_.seed);
+    result_.train_set = photos.train.subset(split.train);
+    result_.valid_set = photos.train.subset(split.valid);
+    note(
+        concat(result_.valid_set.size(), " of ", photos.train.size(), " images are held out for validation"));
+  }
+
+  /// Trains what is not frozen for some epochs; those of the last stage are the result's history.
+  void stage(Index epochs, bool last) {
+    result_.trained_elements = std::max(result_.trained_elements, transfer::trainable_elements(model_));
+    TL_CHECK(transfer::trainable_elements(model_) > 0, "every layer is frozen: there is nothing to train");
+    const ValueId cut = transfer::frozen_cut(model_.graph());
+    const bool only_head = only_head_is_trained();
+    const data::Augment augment = o_.augment.value_or(only_head ? data::Augment::none() : data::Augment{});
+    data::LoaderOptions train{
+        .batch_size = batch_size_, .shuffle = true, .strict = o_.strict, .seed = o_.seed};
+    train.augment = augment;
+    train.cache_bytes = o_.cache_bytes;
+    const data::LoaderOptions valid{
+        .batch_size = batch_size_, .strict = o_.strict, .cache_bytes = o_.cache_bytes / 4};
+    const data::Loader valid_images(result_.valid_set, result_.preprocess, valid);
+    const double lr = o_.lr > 0 ? o_.lr : default_rate(only_head);
+    if (cut != model_.graph().inputs()[0] && augment.does_nothing()) {
+      train.shuffle = false;
+      const data::Loader train_images(result_.train_set, result_.preprocess, train);
+      const transfer::SplitModel<float> parts = transfer::split_at(model_.graph(), cut, example());
+      const auto features_of = [&](const data::Loader& images, bool shuffle) {
+        const Index total = images.dataset().size();
+        transfer::Features features = transfer::compute_features(*parts.prefix, images, [&](Index done) {
+          if (o_.on_features) o_.on_features(done, total);
+        });
+        remember_skipped(images);
+        return transfer::FeatureLoader(std::move(features), images.dataset(),
+                                       {.batch_size = batch_size_, .shuffle = shuffle, .seed = o_.seed});
+      };
+      const transfer::FeatureLoader train_features = features_of(train_images, true);
+      const transfer::FeatureLoader valid_features = features_of(valid_images, false);
+      train_on(*parts.rest, train_features, valid_features, epochs, lr, last);
+    } else {
+      const data::Loader train_images(result_.train_set, result_.preprocess, train);
+      train_on(model_, train_images, valid_images, epochs, lr, last);
+      remember_skipped(train_images);
+      remember_skipped(valid_images);
+    }
+  }
+
+  template <class Loader>
+  void train_on(nn::Module<float>& network, const Loader& train, const Loader& valid, Index epochs, double lr,
+                bool last) {
+    optim::Sgd<float> sgd(
+        transfer::groups_by_depth(model_, {.head = lr, .later = o_.later_share, .earlier = o_.earlier_share}),
+        {.momentum = o_.momentum, .weight_decay = o_.weight_decay, .nesterov = o_.momentum > 0});
+    FitOptions fit_options{.epochs = epochs, .seed = o_.seed};
+    fit_options.schedule = {.kind = optim::ScheduleKind::one_cycle, .rise = 0.3, .div = 10, .div_final = 1e3};
+    fit_options.loss.smoothing = o_.smoothing;
+    fit_options.on_step = o_.on_step;
+    fit_options.on_epoch = o_.on_epoch;
+    fit_options.should_stop = o_.should_stop;
+    std::vector<EpochReport> history = fit(network, sgd, train, fit_options, &valid);
+    result_.stopped = static_cast<Index>(history.size()) < epochs;
+    if (!history.empty()) result_.valid = history.back().valid;
+    if (last) result_.history = std::move(history);
+  }
+
+  /// Measured on the image sets of docs/benchmarks.md; a head alone bears more.
+  static double default_rate(bool only_head) { return only_head ? 0.1 : 0.02; }
+
+  bool only_head_is_trained() const {
+    const std::vector<transfer::Layer<float>> all = transfer::layers(model_);
+    for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+      for (const nn::Named<float>& p : all[i].parameters) {
+        if (p.var.requires_grad()) return false;
+      }
+    }
+    return true;
+  }
+
+  /// Each broken image once, whichever stages meet it.
+  void remember_skipped(const data::Loader& loader) {
+    for (data::Skipped& skipped : loader.skipped()) {
+      const auto is_known = [&](const data::Skipped& known) { return known.path == skipped.path; };
+      if (std::none_of(result_.skipped.begin(), result_.skipped.end(), is_known))
+        result_.skipped.push_back(std::move(skipped));
+    }
+  }
+
+  Model<float>& model_;
+  const FineTuneOptions& o_;
+  FineTuneResult result_{};
+  Index batch_size_ = 0;
+};
+
+}  // namespace fine_tune_impl
+
+TL_KERNELS_INLINE FineTuneResult fine_tune(Model<float>& model, const data::ImageFolder& photos,
+                                           const FineTuneOptions& options) {
+  return fine_tune_impl::Run(model, photos, options).run();
+}
+
+}  // namespace tl::train
