@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """tl against onnxruntime, OpenVINO, OpenCV and PyTorch, in turn, in one run on one machine.
 
-usage: compare.py [--pairs N] [--threads N] [--only TEXT] [--models FOLDER] [--photos FOLDER] [--out FILE]
+usage: compare.py [--pairs N] [--threads N] [--only TEXT] [--peers NAME,...] [--models FOLDER] [--photos FOLDER]
+                  [--out FILE]
 
 Prints a Markdown table. For every piece of work each contestant runs in a process of its own, one after the other,
 N times over: median and best of its milliseconds, the median of how many times as fast tl was in neighbouring turns
@@ -163,6 +164,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=11)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="")
+    parser.add_argument("--peers", default=",".join(READERS + TORCH), help="those of these that can do the work")
     parser.add_argument("--contestant", default=ROOT / "build" / "bin" / "contestant")
     parser.add_argument("--models", type=Path, default=ROOT.parent / "shared" / "models")
     parser.add_argument("--photos", type=Path, default=ROOT.parent / "shared" / "data" / "imagenet-samples")
@@ -196,7 +198,8 @@ def main():
                                   [sys.executable, Path(__file__).with_name("peers.py"), name, r.network, *work])
 
             play = play_loads if r.measure == "load" else play_steps
-            times, memory = play(start, ["tl", *r.peers], o.pairs)
+            peers = [name for name in r.peers if name in o.peers.split(",")]
+            times, memory = play(start, ["tl", *peers], o.pairs)
             for name, list_ in times.items():
                 faster = "" if name == "tl" else ratio(times["tl"], list_)
                 say(f"| {r.what} | {NAMES[name]} | {statistics.median(list_):.1f} | {min(list_):.1f} | {faster} "

@@ -1,12 +1,14 @@
 // parallel_for: every element once, in blocks that depend on the size alone.
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <set>
-#include <tl/core/parallel.hpp>
-#include <tl/core/rng.hpp>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include <tl/core/parallel.hpp>
+#include <tl/core/rng.hpp>
 #include "support/catch.hpp"
 
 using tl::Index;
@@ -94,6 +96,26 @@ TEST_CASE("partial sums in block order give the same bits at any number of threa
     sums.push_back(sum());
   }
   CHECK(sums == std::vector<float>(sums.size(), sums[0]));
+}
+
+TEST_CASE("a thread that has finished takes the blocks of one that is slow") {
+  const ScopedThreads scope(2);
+  constexpr Index blocks = 8;
+  std::atomic<Index> done{0};
+  bool all_others_done = false;
+  tl::parallel_for(blocks, 1, [&](Index begin, Index) {
+    if (begin != 0) {
+      ++done;
+      return;
+    }
+    // The first block lasts until the others are done, those that were to follow it on its thread among them.
+    const auto start = std::chrono::steady_clock::now();
+    while (done < blocks - 1 && std::chrono::steady_clock::now() - start < std::chrono::seconds(20)) {
+      std::this_thread::yield();
+    }
+    all_others_done = done == blocks - 1;
+  });
+  CHECK(all_others_done);
 }
 
 TEST_CASE("the number of threads can be set, to at least 1") {

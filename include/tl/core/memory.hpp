@@ -2,9 +2,10 @@
 //
 // A training step asks for the same large blocks again and again; fresh pages from the system cost more than
 // the kernels that fill them. Blocks of 64 KB and more are therefore cut from large chunks that are kept. A
-// request takes the free range with the lowest address that is long enough, and neighbouring free ranges
-// become one: so the layers of a network work in the same few megabytes one after the other, which stay in
-// the caches.
+// request takes the first free range that is long enough, in the order of the chunks' age and then of
+// addresses, and neighbouring free ranges become one: so the layers of a network work in the same few
+// megabytes one after the other, which stay in the caches, and pages that nothing has touched yet are taken
+// last.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <new>
 #include <type_traits>
@@ -112,16 +114,21 @@ class MemoryPool {
   /// Between blocks, where the address sanitizer watches it.
   static constexpr std::size_t fence = TL_ADDRESS_SANITIZER ? memory_alignment : 0;
 
-  /// A free range begins with this; ranges are linked in the order of addresses.
+  /// A free range begins with this; ranges are linked in the order of their chunks and addresses.
   struct Free {
     Free* next;
     std::size_t size;
+    std::size_t chunk;  ///< its number: older chunks have smaller ones
     char* begin() { return reinterpret_cast<char*>(this); }
     char* end() { return begin() + size; }
   };
   struct Chunk {
     char* begin;
     std::size_t size;
+    std::size_t number;
+    bool holds(const char* at) const {
+      return std::less_equal<>()(begin, at) && std::less<>()(at, begin + size);
+    }
   };
 
   static std::size_t rounded(std::size_t bytes) {
@@ -129,10 +136,10 @@ class MemoryPool {
   }
 
   /// Makes [begin, begin + size) a free range in front of `next`.
-  static Free* make_free(char* begin, std::size_t size, Free* next) {
+  static Free* make_free(char* begin, std::size_t size, std::size_t chunk, Free* next) {
     allow_access(begin, memory_alignment);
     forbid_access(begin + memory_alignment, size - memory_alignment);
-    return new (begin) Free{next, size};
+    return new (begin) Free{next, size, chunk};
   }
 
   void* take(std::size_t size) {
@@ -143,8 +150,9 @@ class MemoryPool {
       link = find(size);
     }
     Free* range = *link;
-    *link =
-        range->size == size ? range->next : make_free(range->begin() + size, range->size - size, range->next);
+    *link = range->size == size
+                ? range->next
+                : make_free(range->begin() + size, range->size - size, range->chunk, range->next);
     kept_ -= size;
     return range;
   }
@@ -157,8 +165,11 @@ class MemoryPool {
   }
 
   void give_back(char* begin, std::size_t size) noexcept {
+    const std::size_t chunk = std::find_if(chunks_.begin(), chunks_.end(), [begin](const Chunk& c) {
+                                return c.holds(begin);
+                              })->number;
     Free *previous = nullptr, **link = &first_;
-    while (*link != nullptr && (*link)->begin() < begin) {
+    while (*link != nullptr && std::pair((*link)->chunk, (*link)->begin()) < std::pair(chunk, begin)) {
       previous = *link;
       link = &previous->next;
     }
@@ -173,7 +184,7 @@ class MemoryPool {
       size += previous->size;
       link = link_of(previous);
     }
-    *link = make_free(begin, size, next);
+    *link = make_free(begin, size, chunk, next);
     if (kept_ > most_kept) free_chunk(link);
   }
   Free** link_of(const Free* range) {
@@ -195,7 +206,7 @@ class MemoryPool {
 #ifdef __linux__
       madvise(begin, total, MADV_HUGEPAGE);
 #endif
-      chunks_.push_back({begin, total - memory_alignment});
+      chunks_.push_back({begin, total - memory_alignment, chunks_.empty() ? 0 : chunks_.back().number + 1});
       give_back(begin, total - memory_alignment);
       return true;
     }

@@ -64,19 +64,39 @@ struct Conv2d {
     infer(x.shape(), w.shape(), b.shape());
     return compute<T>(x, w, b.data(), {});
   }
+  /// The same on a tape. Weights that are trained change before they are read again: their packed form, four
+  /// times as large for Winograd, is not kept.
+  template <class T>
+  Tensor<T> forward(Context<T>& context, const Tensor<T>& x, const Tensor<T>& w) const {
+    return compute<T>(x, w, nullptr, {}, !context.training());
+  }
+  template <class T>
+  Tensor<T> forward(Context<T>& context, const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>& b) const {
+    infer(x.shape(), w.shape(), b.shape());
+    return compute<T>(x, w, b.data(), {}, !context.training());
+  }
   /// activation(conv(x, w) + bias + residual); bias and the epilogue's residual, channels-last, may be null.
   template <class T>
   Tensor<T> compute(const Tensor<T>& x, const Tensor<T>& w, const T* bias,
-                    const kernels::ConvEpilogue<T>& epilogue) const {
+                    const kernels::ConvEpilogue<T>& epilogue, bool keep_packed = true) const {
     Tensor<T> y = Tensor<T>::empty(infer(x.shape(), w.shape()), Layout::channels_last);
     const kernels::ConvShape shape = kernel_shape(x.shape(), w.shape(), y.shape());
     const Tensor<T> image = x.to(Layout::channels_last);
-    const auto packed = w.template derived<AlignedArray<T>>(kernels::conv_packing(shape), [&] {
-      AlignedArray<T> array(static_cast<std::size_t>(kernels::conv_packed_size<T>(shape)));
-      kernels::conv_pack(shape, w.plain().data(), array.data());
-      return array;
-    });
-    kernels::conv_forward(shape, image.data(), packed->data(), bias, epilogue, y.mutable_data());
+    const auto size = static_cast<std::size_t>(kernels::conv_packed_size<T>(shape));
+    const auto run = [&](const T* packed) {
+      kernels::conv_forward(shape, image.data(), packed, bias, epilogue, y.mutable_data());
+    };
+    if (keep_packed) {
+      run(w.template derived<AlignedArray<T>>(kernels::conv_packing(shape), [&] {
+             AlignedArray<T> array(size);
+             kernels::conv_pack(shape, w.plain().data(), array.data());
+             return array;
+           })->data());
+    } else {
+      T* packed = scratch<T, packed_slot>(size);
+      kernels::conv_pack(shape, w.plain().data(), packed);
+      run(packed);
+    }
     return y;
   }
 
@@ -102,6 +122,8 @@ struct Conv2d {
       d.add(2, db);
     }
   }
+
+  static constexpr int packed_slot = 21;
 
   /// The same convolution as kernels know it.
   kernels::ConvShape kernel_shape(const Shape& x, const Shape& w, const Shape& y) const {
