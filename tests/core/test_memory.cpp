@@ -148,3 +148,14 @@ TEST_CASE("scratch space grows, is kept, and is one block for each thread, type 
   std::thread([&] { elsewhere = tl::scratch<float, 900>(100'000); }).join();
   CHECK(elsewhere != large);
 }
+
+TEST_CASE("older chunks are used before newer ones, wherever the system put them") {
+  constexpr std::size_t most_of_a_chunk = std::size_t{60} << 20;
+  tl::MemoryPool pool;
+  std::vector<void*> blocks;
+  for (int i = 0; i < 4; ++i) blocks.push_back(pool.allocate(most_of_a_chunk));
+  for (const int i : {2, 0, 3, 1}) pool.release(blocks[static_cast<std::size_t>(i)], most_of_a_chunk);
+  for (void* block : blocks) CHECK(pool.allocate(most_of_a_chunk) == block);
+  for (void* block : blocks) pool.release(block, most_of_a_chunk);
+  pool.trim();
+}
