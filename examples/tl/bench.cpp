@@ -97,6 +97,10 @@ class LayerClock final : public tl::Observer<float> {
  private:
   using Clock = std::chrono::steady_clock;
 
+  static std::string describe(const tl::kernels::ConvShape& s) {
+    return tl::concat(s.kh, 'x', s.kw, s.stride_h > 1 ? tl::concat(" /", s.stride_h) : "",
+                      s.groups > 1 ? tl::concat(", ", s.groups, " groups") : "");
+  }
   static LayerFigures describe(const tl::Operation<float>& operation, std::span<const tl::Var<float>> inputs,
                                const tl::Shape& output) {
     LayerFigures f{.operation = std::string(operation.name()), .output = output};
@@ -104,12 +108,20 @@ class LayerClock final : public tl::Observer<float> {
     const auto* conv = fused != nullptr ? &fused->convolution : operation.get_if<tl::ops::Conv2d>();
     if (conv != nullptr) {
       const tl::kernels::ConvShape s = conv->kernel_shape(inputs[0].shape(), inputs[1].shape(), output);
-      f.kernel = tl::concat(s.kh, 'x', s.kw, s.stride_h > 1 ? tl::concat(" /", s.stride_h) : "",
-                            s.groups > 1 ? tl::concat(", ", s.groups, " groups") : "");
+      f.kernel = describe(s);
       f.algorithm = s.depthwise()   ? "depthwise"
                     : s.pointwise() ? "product"
                                     : tl::kernels::name_of(tl::kernels::conv_plan<float>(s).forward);
       f.multiply_adds = static_cast<double>(s.multiply_adds());
+    } else if (const auto* separable = operation.get_if<tl::ops::SeparableConv2d>()) {
+      std::vector<tl::Shape> shapes;
+      for (const tl::Var<float>& input : inputs) shapes.push_back(input.shape());
+      const auto convolutions = separable->kernel_shapes(shapes);
+      for (std::size_t i = separable->first ? 0 : 1; i < convolutions.size(); ++i) {
+        f.kernel += (f.kernel.empty() ? "" : " - ") + describe(convolutions[i]);
+        f.multiply_adds += static_cast<double>(convolutions[i].multiply_adds());
+      }
+      f.algorithm = separable->by_bands(shapes) ? "by bands" : "one by one";
     } else if (operation.get_if<tl::ops::Linear>() != nullptr) {
       f.multiply_adds = static_cast<double>(output.size() * inputs[1].shape()[1]);
     }

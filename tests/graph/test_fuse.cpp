@@ -132,3 +132,77 @@ TEST_CASE("fused: a normalisation in front of a convolution, and weights that ar
   CHECK(operations(b.check(b.graph.add_node("second", ops::Conv2d{}, {norm, w}))) ==
         std::multiset<std::string>{"batch_norm", "conv2d", "fused_conv2d", "neg"});
 }
+
+namespace {
+
+/// 1x1 (3 -> 8), depthwise, 1x1 (8 -> 3): what MobileNets are made of.
+struct Block {
+  Graph<double> graph;
+  ValueId x = -1, wide = -1, deep = -1;
+  explicit Block(Index first_kernel = 1) {
+    x = graph.add_input("x", {1, 3, 12, 10});
+    wide = conv("wide", x, {8, 3, first_kernel, first_kernel}, {.padding = same(first_kernel)});
+    wide = graph.add_node("relu6", ops::Clip{0, 6}, {wide});
+    deep = conv("deep", wide, {8, 1, 3, 3}, {.padding = same(3), .groups = 8});
+  }
+  ValueId narrow() { return conv("narrow", deep, {3, 8, 1, 1}, {}); }
+  static ops::Padding2 same(Index kernel) { return {kernel / 2, kernel / 2, kernel / 2, kernel / 2}; }
+  ValueId conv(const std::string& name, ValueId from, const Shape& w, const ops::Conv2d& operation) {
+    const ValueId weights =
+        graph.add_var(name + ".w", ValueKind::parameter, Var<double>(hash_tensor<double>(name, w), true));
+    return graph.add_node(name, operation, {from, weights});
+  }
+  std::multiset<std::string> fused_operations(ValueId output) {
+    graph.set_outputs({output});
+    const Graph<double> result = fused(graph);
+    const NoGrad no_grad;
+    for (const Shape& shape : {Shape{1, 3, 12, 10}, Shape{5, 3, 64, 48}}) {
+      const Var<double> image(hash_tensor<double>("image", shape));
+      const auto want = graph.run(std::span<const Var<double>>(&image, 1), {}).front().value();
+      const auto got = result.run(std::span<const Var<double>>(&image, 1), {}).front().value();
+      CHECK(relative_difference(got, want) < 1e-13);
+    }
+    return operations(result);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("fused: convolutions around a depthwise one are joined", "[fuse]") {
+  using Names = std::multiset<std::string>;
+  Block plain;
+  CHECK(plain.fused_operations(plain.narrow()) == Names{"separable_conv2d"});
+
+  Block residual;
+  CHECK(residual.fused_operations(residual.graph.add_node(
+            "sum", ops::Add{}, {residual.narrow(), residual.x})) == Names{"separable_conv2d"});
+
+  Block repeated;  // an operand of one pixel
+  const ValueId pixel = repeated.graph.add_node("pool", ops::AdaptiveAveragePool2d{{1, 1}}, {repeated.x});
+  CHECK(repeated.fused_operations(repeated.graph.add_node("sum", ops::Add{}, {repeated.narrow(), pixel})) ==
+        Names{"adaptive_average_pool2d", "separable_conv2d"});
+
+  Block row;  // one after the other
+  const ValueId next = row.conv("next", row.narrow(), {3, 1, 3, 3}, {.padding = Block::same(3), .groups = 3});
+  CHECK(row.fused_operations(row.conv("last", next, {5, 3, 1, 1}, {})) ==
+        Names{"separable_conv2d", "separable_conv2d"});
+}
+
+TEST_CASE("fused: convolutions that stay apart", "[fuse]") {
+  using Names = std::multiset<std::string>;
+  Block winograd(3);  // packs its weights by the size of the image
+  CHECK(winograd.fused_operations(winograd.narrow()) == Names{"fused_conv2d", "separable_conv2d"});
+
+  Block wide;  // read twice
+  const ValueId other = wide.conv("other", wide.wide, {3, 8, 1, 1}, {});
+  CHECK(wide.fused_operations(wide.graph.add_node("concat", ops::Concat{1}, {wide.narrow(), other})) ==
+        Names{"concat", "fused_conv2d", "fused_conv2d", "separable_conv2d"});
+
+  Block deep;
+  CHECK(deep.fused_operations(deep.graph.add_node("concat", ops::Concat{1}, {deep.narrow(), deep.deep})) ==
+        Names{"concat", "fused_conv2d", "fused_conv2d", "fused_conv2d"});
+
+  Block grouped;
+  const ValueId groups = grouped.conv("groups", grouped.deep, {4, 4, 1, 1}, {.groups = 2});
+  CHECK(grouped.fused_operations(groups) == Names{"fused_conv2d", "fused_conv2d", "fused_conv2d"});
+}

@@ -179,6 +179,23 @@ TEMPLATE_TEST_CASE("convolutions as networks have them agree with plain loops", 
   check<TestType>(fitted(depthwise, 1, 1));
 }
 
+TEMPLATE_TEST_CASE("convolutions of no images give empty results and gradients of zero", "[conv]", float,
+                   double) {
+  check<TestType>({.n = 0,
+                   .h = 9,
+                   .w = 9,
+                   .c = 32,
+                   .oh = 9,
+                   .ow = 9,
+                   .o = 32,
+                   .kh = 3,
+                   .kw = 3,
+                   .pad_top = 1,
+                   .pad_left = 1});
+  check<TestType>({.n = 0, .h = 9, .w = 9, .c = 5, .oh = 5, .ow = 5, .o = 6, .stride_h = 2, .stride_w = 2});
+  check<TestType>({.n = 0, .h = 9, .w = 9, .c = 5, .oh = 9, .ow = 9, .o = 5, .groups = 5});
+}
+
 TEST_CASE("Winograd convolutions of random shapes agree with plain loops", "[conv][winograd]") {
   const auto algorithm = GENERATE(ConvAlgorithm::winograd_2x2, ConvAlgorithm::winograd_4x4);
   const kernels::ScopedConvPlan plan(algorithm);

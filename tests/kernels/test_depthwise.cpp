@@ -83,8 +83,9 @@ TEMPLATE_TEST_CASE("depthwise convolution, with bias and activation", "[depthwis
                               epilogue, want.data());
       on_each_isa([&] {
         INFO("case " << i << ", activation " << static_cast<int>(activation));
-        std::vector<T> y(want.size(), std::numeric_limits<T>::quiet_NaN());
-        depthwise_forward(s, x.data(), w.data(), with_bias ? bias.data() : nullptr, activation, y.data());
+        std::vector<T> packed(w.size()), y(want.size(), std::numeric_limits<T>::quiet_NaN());
+        depthwise_pack(s, w.data(), packed.data());
+        depthwise_forward(s, x.data(), packed.data(), with_bias ? bias.data() : nullptr, activation, y.data());
         CHECK(worst_error(y, want, static_cast<double>(s.kh * s.kw)) <= 4);
       });
     }
@@ -125,7 +126,9 @@ TEMPLATE_TEST_CASE("depthwise convolution has the same bits at any thread count"
       check_same_bits_at_any_thread_count([&] {
         std::vector<T> out(size_of(s.output_size() + s.input_size() + s.weight_size()));
         T *y = out.data(), *dx = y + s.output_size(), *dw = dx + s.input_size();
-        depthwise_forward(s, x.data(), w.data(), static_cast<const T*>(nullptr), Activation::none, y);
+        std::vector<T> packed(w.size());
+        depthwise_pack(s, w.data(), packed.data());
+        depthwise_forward(s, x.data(), packed.data(), static_cast<const T*>(nullptr), Activation::none, y);
         depthwise_backward_input(s, y, w.data(), dx);
         depthwise_backward_weight(s, x.data(), y, dw);
         return out;

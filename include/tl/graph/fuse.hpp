@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <tl/graph/graph.hpp>
+#include <tl/graph/separable.hpp>
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
 #include <tl/ops/dropout.hpp>
@@ -80,6 +81,7 @@ class Fuser {
     }
     result_.set_outputs(ids_of(graph_.outputs()));
     result_.metadata = graph_.metadata;
+    join_separable(result_);
     return std::move(result_);
   }
 

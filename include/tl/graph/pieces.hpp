@@ -16,6 +16,7 @@
 #include <tl/ops/fused_conv.hpp>
 #include <tl/ops/fused_norm.hpp>
 #include <tl/ops/pool.hpp>
+#include <tl/ops/separable.hpp>
 #include <tl/ops/shape.hpp>
 
 namespace tl {
@@ -132,12 +133,14 @@ class InPieces {
       return all([&](ValueId id) { return is_batch(id) || repeats(id); });
     if (const auto* concat = operation.template get_if<ops::Concat>())
       return concat->axis != 0 && concat->axis != -4 && all(is_batch);
-    if (operation.template get_if<ops::FusedConv2d>() != nullptr && node.inputs.size() == 4 &&
-        !is_batch(node.inputs[3]))
-      return false;
+    const auto* separable = operation.template get_if<ops::SeparableConv2d>();
+    const bool adds = separable != nullptr ? separable->adds
+                                           : operation.template get_if<ops::FusedConv2d>() != nullptr &&
+                                                 node.inputs.size() == 4;
+    if (adds && !is_batch(node.inputs.back())) return false;
     return is_batch(node.inputs[0]) &&
-           is_any_of<ops::Conv2d, ops::FusedConv2d, ops::BatchNorm, ops::FusedBatchNorm, ops::MaxPool2d,
-                     ops::AveragePool2d, ops::AdaptiveAveragePool2d, ops::AdaptiveMaxPool2d,
+           is_any_of<ops::Conv2d, ops::FusedConv2d, ops::SeparableConv2d, ops::BatchNorm, ops::FusedBatchNorm,
+                     ops::MaxPool2d, ops::AveragePool2d, ops::AdaptiveAveragePool2d, ops::AdaptiveMaxPool2d,
                      ops::GlobalMaxPool2d, ops::Relu, ops::Clip, ops::LeakyRelu, ops::Sigmoid, ops::Tanh,
                      ops::Silu, ops::HardSwish, ops::HardSigmoid, ops::Gelu>(operation);
   }

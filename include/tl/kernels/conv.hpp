@@ -62,6 +62,7 @@ void conv_backward_bias(const ConvShape& shape, const T* dy, T* db);
 }  // namespace tl::kernels
 
 #if TL_KERNELS_DEFINE
+#include <algorithm>
 #include <numeric>
 
 #include <tl/core/memory.hpp>
@@ -76,14 +77,14 @@ namespace tl::kernels {
 
 namespace internal {
 
-/// A depthwise convolution and what follows it; its weights stay as they are.
+/// A depthwise convolution and what follows it.
 template <class T>
-void conv_forward_depthwise(const ConvShape& shape, const T* x, const T* w_oihw, const T* bias,
+void conv_forward_depthwise(const ConvShape& shape, const T* x, const T* packed, const T* bias,
                             const ConvEpilogue<T>& epilogue, T* y) {
-  if (epilogue.residual == nullptr) return depthwise_forward(shape, x, w_oihw, bias, epilogue.activation, y);
+  if (epilogue.residual == nullptr) return depthwise_forward(shape, x, packed, bias, epilogue.activation, y);
   const Index n = shape.output_size();
   T* sums = scratch<T, depthwise_slot + 5>(static_cast<std::size_t>(n));  // y may be the residual
-  depthwise_forward(shape, x, w_oihw, bias, Activation::none, sums);
+  depthwise_forward(shape, x, packed, bias, Activation::none, sums);
   add_in_place(n, epilogue.residual, sums);
   switch (epilogue.activation) {
     case Activation::none:
@@ -107,25 +108,25 @@ Index conv_packed_size(const ConvShape& shape) {
 }
 template <class T>
 void conv_pack(const ConvShape& shape, const T* w_oihw, T* packed) {
-  if (shape.depthwise()) {
-    std::copy(w_oihw, w_oihw + shape.weight_size(), packed);
-    return;
-  }
+  if (shape.depthwise()) return depthwise_pack(shape, w_oihw, packed);
   TL_KERNELS_DISPATCH(conv_pack<T>, shape, w_oihw, packed);
 }
 template <class T>
 void conv_forward(const ConvShape& shape, const T* x, const T* packed, const std::type_identity_t<T>* bias,
                   const ConvEpilogue<std::type_identity_t<T>>& epilogue, T* y) {
+  if (shape.output_size() == 0) return;
   if (shape.depthwise()) return internal::conv_forward_depthwise(shape, x, packed, bias, epilogue, y);
   TL_KERNELS_DISPATCH(conv_forward<T>, shape, x, packed, bias, epilogue, y);
 }
 template <class T>
 void conv_backward_input(const ConvShape& shape, const T* dy, const T* w_oihw, T* dx) {
+  if (shape.output_size() == 0) return static_cast<void>(std::fill_n(dx, shape.input_size(), T(0)));
   if (shape.depthwise()) return depthwise_backward_input(shape, dy, w_oihw, dx);
   TL_KERNELS_DISPATCH(conv_backward_input<T>, shape, dy, w_oihw, dx);
 }
 template <class T>
 void conv_backward_weight(const ConvShape& shape, const T* x, const T* dy, T* dw_oihw) {
+  if (shape.output_size() == 0) return static_cast<void>(std::fill_n(dw_oihw, shape.weight_size(), T(0)));
   if (shape.depthwise()) return depthwise_backward_weight(shape, x, dy, dw_oihw);
   TL_KERNELS_DISPATCH(conv_backward_weight<T>, shape, x, dy, dw_oihw);
 }

@@ -23,9 +23,13 @@
 
 namespace tl::kernels {
 
+/// Weights (O,1,KH,KW) as depthwise_forward reads them, (KH*KW,O).
+template <class T>
+void depthwise_pack(const ConvShape& shape, const T* w_oihw, T* packed);
+
 /// y = activation(conv(x, w) + bias); bias (O) may be null.
 template <class T>
-void depthwise_forward(const ConvShape& shape, const T* x, const T* w_oihw, const T* bias,
+void depthwise_forward(const ConvShape& shape, const T* x, const T* packed, const T* bias,
                        Activation activation, T* y);
 
 /// Gradient with respect to x; overwrites dx.

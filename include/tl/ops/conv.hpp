@@ -82,18 +82,13 @@ struct Conv2d {
     Tensor<T> y = Tensor<T>::empty(infer(x.shape(), w.shape()), Layout::channels_last);
     const kernels::ConvShape shape = kernel_shape(x.shape(), w.shape(), y.shape());
     const Tensor<T> image = x.to(Layout::channels_last);
-    const auto size = static_cast<std::size_t>(kernels::conv_packed_size<T>(shape));
     const auto run = [&](const T* packed) {
       kernels::conv_forward(shape, image.data(), packed, bias, epilogue, y.mutable_data());
     };
     if (keep_packed) {
-      run(w.template derived<AlignedArray<T>>(kernels::conv_packing(shape), [&] {
-             AlignedArray<T> array(size);
-             kernels::conv_pack(shape, w.plain().data(), array.data());
-             return array;
-           })->data());
+      run(packed_weights(shape, w)->data());
     } else {
-      T* packed = scratch<T, packed_slot>(size);
+      T* packed = scratch<T, packed_slot>(static_cast<std::size_t>(kernels::conv_packed_size<T>(shape)));
       kernels::conv_pack(shape, w.plain().data(), packed);
       run(packed);
     }
@@ -123,7 +118,16 @@ struct Conv2d {
     }
   }
 
-  static constexpr int packed_slot = 21;
+  /// The weights as kernels::conv_forward reads them, kept beside w until it changes.
+  template <class T>
+  static std::shared_ptr<const AlignedArray<T>> packed_weights(const kernels::ConvShape& shape,
+                                                               const Tensor<T>& w) {
+    return w.template derived<AlignedArray<T>>(kernels::conv_packing(shape), [&] {
+      AlignedArray<T> array(static_cast<std::size_t>(kernels::conv_packed_size<T>(shape)));
+      kernels::conv_pack(shape, w.plain().data(), array.data());
+      return array;
+    });
+  }
 
   /// The same convolution as kernels know it.
   kernels::ConvShape kernel_shape(const Shape& x, const Shape& w, const Shape& y) const {
@@ -144,6 +148,9 @@ struct Conv2d {
             .dilation_w = dilation.w,
             .groups = groups};
   }
+
+ private:
+  static constexpr int packed_slot = 21;  // of scratch memory
 };
 
 }  // namespace tl::ops

@@ -221,14 +221,6 @@ void depthwise_pass(const DepthwisePass<T>& pass) {
       });
 }
 
-/// (O,1,KH,KW) -> (KH*KW,O)
-template <class T>
-const T* depthwise_pack(const ConvShape& s, const T* w_oihw) {
-  T* packed = scratch<T, depthwise_slot + 1>(static_cast<std::size_t>(s.o * s.kh * s.kw));
-  transpose(1, s.o, s.kh * s.kw, w_oihw, packed);
-  return packed;
-}
-
 /// With a multiplier every channel is repeated for each of its filters, and the rest goes on as if it were 1.
 template <class T>
 const T* depthwise_expand(const ConvShape& s, const T* x) {
@@ -278,7 +270,12 @@ void depthwise_weight_row(const ConvShape& s, DepthwiseWeightRun<T> run, const D
 }  // namespace internal
 
 template <class T>
-void depthwise_forward(const ConvShape& shape, const T* x, const T* w_oihw, const T* bias,
+void depthwise_pack(const ConvShape& shape, const T* w_oihw, T* packed) {
+  transpose(1, shape.o, shape.kh * shape.kw, w_oihw, packed);
+}
+
+template <class T>
+void depthwise_forward(const ConvShape& shape, const T* x, const T* packed, const T* bias,
                        Activation activation, T* y) {
   const ConvShape& s = shape;
   assert(s.groups == s.c && s.o % s.c == 0);
@@ -286,7 +283,7 @@ void depthwise_forward(const ConvShape& shape, const T* x, const T* w_oihw, cons
   const auto columns = internal::forward_phase(s.ow, s.kw, s.stride_w, s.pad_left, s.dilation_w);
   const T infinity = std::numeric_limits<T>::infinity();
   internal::depthwise_pass<T>({s.n, s.h, s.w, s.o, s.oh, s.ow, s.kw, &rows, &columns, 1, 1,
-                               internal::depthwise_expand(s, x), internal::depthwise_pack(s, w_oihw), bias,
+                               internal::depthwise_expand(s, x), packed, bias,
                                activation == Activation::none ? -infinity : T(0),
                                activation == Activation::relu6 ? T(6) : infinity, y});
 }
@@ -306,11 +303,13 @@ void depthwise_backward_input(const ConvShape& shape, const T* dy, const T* w_oi
   }
   const T infinity = std::numeric_limits<T>::infinity();
   const T* no_bias = nullptr;
+  T* packed = scratch<T, internal::depthwise_slot + 1>(static_cast<std::size_t>(s.weight_size()));
+  depthwise_pack(s, w_oihw, packed);
   T* expanded =
       s.o == s.c ? dx
                  : scratch<T, internal::depthwise_slot + 2>(static_cast<std::size_t>(s.n * s.h * s.w * s.o));
   internal::depthwise_pass<T>({s.n, s.oh, s.ow, s.o, s.h, s.w, s.kw, phases, column_phases, s.stride_h,
-                               s.stride_w, dy, internal::depthwise_pack(s, w_oihw), no_bias, -infinity,
+                               s.stride_w, dy, packed, no_bias, -infinity,
                                infinity, expanded});
   if (expanded != dx) reduce_rows(Reduce::sum, s.n * s.h * s.w * s.c, s.o / s.c, expanded, dx);
 }
@@ -369,6 +368,7 @@ void depthwise_backward_weight(const ConvShape& shape, const T* x, const T* dy, 
   transpose(1, s.kh * s.kw, s.o, partial, dw_oihw);
 }
 
+TL_KERNELS_INSTANTIATE(depthwise_pack)
 TL_KERNELS_INSTANTIATE(depthwise_forward)
 TL_KERNELS_INSTANTIATE(depthwise_backward_input)
 TL_KERNELS_INSTANTIATE(depthwise_backward_weight)
