@@ -4,7 +4,7 @@
 #include <tl/core/memory.hpp>
 #include <tl/core/rng.hpp>
 #include <tl/kernels/conv.hpp>
-#include "kernels/peak.hpp"
+#include "kernels/report.hpp"
 
 namespace {
 
@@ -80,6 +80,26 @@ void layers(benchmark::internal::Benchmark* bench) {
   }
 }
 
+/// The same with the algorithm given: m = 0 for direct sums, 2 and 4 for Winograd's output tiles.
+template <void run(benchmark::State&)>
+void forced(benchmark::State& state) {
+  using enum tl::kernels::ConvAlgorithm;
+  const Index m = state.range(6);
+  const tl::kernels::ScopedConvPlan plan(m == 0 ? direct : m == 2 ? winograd_2x2 : winograd_4x4);
+  run(state);
+}
+void each_algorithm(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"n", "size", "c", "o", "k", "s", "m"})->UseRealTime()->Unit(benchmark::kMicrosecond);
+  for (const Index n : {1, 16}) {
+    for (const Index size : {56, 28, 14, 7}) {
+      for (const Index m : {0, 2, 4}) bench->Args({n, size, 3584 / size, 3584 / size, 3, 1, m});
+    }
+  }
+}
+
+BENCHMARK_TEMPLATE(forced, forward)->Apply(each_algorithm);
+BENCHMARK_TEMPLATE(forced, backward_input)->Apply(each_algorithm);
+BENCHMARK_TEMPLATE(forced, backward_weight)->Apply(each_algorithm);
 BENCHMARK(forward)->Apply(layers);
 BENCHMARK(pack)->Apply(layers);
 BENCHMARK(backward_input)->Apply(layers);

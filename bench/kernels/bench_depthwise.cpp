@@ -1,7 +1,7 @@
 // The depthwise layers of EfficientNet-Lite0 at 224x224, forward and backward, at batch 1 and 16.
 #include <tl/kernels/depthwise.hpp>
 #include "kernels/memory.hpp"
-#include "kernels/peak.hpp"
+#include "kernels/report.hpp"
 
 namespace {
 

@@ -3,7 +3,7 @@
 
 #include <tl/core/rng.hpp>
 #include <tl/kernels/gemm.hpp>
-#include "kernels/peak.hpp"
+#include "kernels/report.hpp"
 
 namespace {
 

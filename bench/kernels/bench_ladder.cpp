@@ -7,7 +7,7 @@
 #include <tl/core/rng.hpp>
 #include <tl/kernels/conv.hpp>
 #include <tl/kernels/reference/conv.hpp>
-#include "kernels/peak.hpp"
+#include "kernels/report.hpp"
 
 namespace {
 

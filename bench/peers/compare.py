@@ -62,6 +62,20 @@ SELF = [
     ("a pixel at 224 against one at 112, ResNet-18, batch 16", ({}, None, 16, 112), ({}, None, 16, 224)),
     ("a pixel at 448 against one at 224, ResNet-18, batch 16", ({}, None, 16, 224), ({}, None, 16, 448)),
 ]
+# Sizes at which the share of the machine's peak is measured.
+SHARES = [112, 224, 448]
+
+
+def gigaflops(network, size):
+    """What the direct sums of one image need; Winograd's need less."""
+    import torch
+    import torchvision
+    from torch.utils.flop_counter import FlopCounterMode
+
+    net = getattr(torchvision.models, network)(weights=None).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.zeros(1, 3, size, size))
+    return counter.get_total_flops() / 1e9
 
 
 def export(network, training, folder, models):
@@ -219,6 +233,17 @@ def main():
             for name, (_, _, batch, size) in sides.items():
                 times[name] = [ms / (batch * size * size) for ms in times[name]]
             say(f"| {what} | {ratio(times['two'], times['one'])} |")
+        say("\n| ResNet-18, batch 16 | GFLOP/s | multiply-adds in registers, GFLOP/s | share (middle half) |\n|---|---|---|---|")
+        for size in SHARES:
+            if o.only not in f"share of the peak at {size} px":
+                continue
+            model = export("resnet18", False, folder, o.models)
+            work = 16 * gigaflops("resnet18", size)
+            times, _ = play_steps(lambda name: Contestant([o.contestant, model, name, 16, size, o.threads]),
+                                  ["infer", "peak"], o.pairs)
+            speed = [1000 * work / ms for ms in times["infer"]]
+            say(f"| {size} px | {statistics.median(speed):.0f} | {statistics.median(times['peak']):.0f} "
+                f"| {ratio(times['peak'], speed)} |")
     if o.out:
         o.out.write_text("\n".join(lines) + "\n")
 

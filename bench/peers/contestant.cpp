@@ -6,6 +6,7 @@
 //   train    forward, cross-entropy, backward, an SGD step on every layer
 //   head     the same with everything but the last layer frozen
 //   photos   all JPEG files of a folder, from the disk to logits
+//   peak     multiply-adds in registers and nothing else; the answer is GFLOP/s
 //
 // The first line of standard output holds the milliseconds from the file to the first result, and the
 // resident memory in kB that the program had before.
@@ -15,6 +16,7 @@
 #include <string>
 
 #include <tl/tl.hpp>
+#include "kernels/peak.hpp"
 
 namespace {
 
@@ -37,7 +39,7 @@ class Contestant {
         tl::nn::random_uniform<float>({batch, 3, size, size}, 1, tl::Rng(1)).to(tl::Layout::channels_last);
     labels_ = tl::Tensor<std::int64_t>::zeros({batch});
     for (Index i = 0; i < batch; ++i) labels_.set(i % 10, i);
-    if (work_ == "infer") return;
+    if (work_ == "infer" || work_ == "peak") return;
     if (work_ == "head") tl::transfer::freeze_all_but_last(model_, 1);
     model_.train();
     sgd_.emplace(std::vector<tl::optim::ParameterGroup<float>>{{.params = model_.parameters(), .lr = 1e-4}});
@@ -85,7 +87,7 @@ double milliseconds(const Work& work) {
 int main(int argc, char** argv) {
   try {
     TL_CHECK(argc == 6 || argc == 7,
-             "usage: contestant MODEL.onnx infer|train|head|photos BATCH SIZE THREADS [PHOTOS]");
+             "usage: contestant MODEL.onnx infer|train|head|photos|peak BATCH SIZE THREADS [PHOTOS]");
     tl::set_num_threads(std::stoi(argv[5]));
     const std::string before = resident();
     std::optional<Contestant> contestant;
@@ -95,8 +97,10 @@ int main(int argc, char** argv) {
       contestant->step();
     });
     std::cout << load << ' ' << before << std::endl;
+    const bool peak = argv[2] == std::string_view("peak");
     for (std::string line; std::getline(std::cin, line);) {
-      std::cout << milliseconds([&] { contestant->step(); }) << std::endl;
+      std::cout << (peak ? tl_bench::peak_flops<float>() / 1e9 : milliseconds([&] { contestant->step(); }))
+                << std::endl;
     }
     return 0;
   } catch (const std::exception& error) {
