@@ -49,6 +49,8 @@ TL_BENCH_UNARY(hard_swish)
 TL_BENCH_UNARY(exp)
 TL_BENCH_UNARY(log)
 TL_BENCH_UNARY(gelu)
+TL_BENCH_UNARY(elu)
+TL_BENCH_UNARY(mish)
 BENCHMARK(add_bias)->Apply(sizes);
 BENCHMARK(axpy)->Apply(sizes);
 

@@ -17,13 +17,14 @@
 namespace {
 
 // [struct]
-/// Exponential linear unit, element by element. Its gradient is a function of its result.
-struct Elu {
-  static constexpr std::string_view name = "elu";
+/// Continuously differentiable exponential linear unit, element by element. Its gradient is a function of its
+/// result.
+struct Celu {
+  static constexpr std::string_view name = "celu";
   double alpha = 1;
 
   tl::Shape infer(const tl::Shape& x) const {
-    TL_CHECK(alpha > 0, "[elu] expected alpha above 0, got ", alpha);
+    TL_CHECK(alpha > 0, "[celu] expected alpha above 0, got ", alpha);
     return x;
   }
 
@@ -32,7 +33,7 @@ struct Elu {
     const T a = static_cast<T>(alpha);
     auto y = tl::Tensor<T>::empty(infer(x.shape()), x.layout());
     std::transform(x.data(), x.data() + x.size(), y.mutable_data(),
-                   [a](T v) { return v > 0 ? v : a * std::expm1(v); });
+                   [a](T v) { return v > 0 ? v : a * std::expm1(v / a); });
     return y;
   }
 
@@ -45,7 +46,7 @@ struct Elu {
     const tl::Tensor<T> g = dy.to(y.layout());
     auto dx = tl::Tensor<T>::empty(y.shape(), y.layout());
     std::transform(y.data(), y.data() + y.size(), g.data(), dx.mutable_data(),
-                   [a](T v, T gradient) { return v > 0 ? gradient : gradient * (v + a); });
+                   [a](T v, T gradient) { return v > 0 ? gradient : gradient * (v / a + 1); });
     d.add(0, std::move(dx));
   }
 };
@@ -53,8 +54,8 @@ struct Elu {
 
 // [function]
 template <class T>
-tl::Var<T> elu(const tl::Var<T>& x, double alpha = 1) {
-  return tl::apply(Elu{alpha}, x);
+tl::Var<T> celu(const tl::Var<T>& x, double alpha = 1) {
+  return tl::apply(Celu{alpha}, x);
 }
 // [/function]
 
@@ -62,7 +63,7 @@ tl::Var<T> elu(const tl::Var<T>& x, double alpha = 1) {
 
 int main() try {
   // [gradcheck]
-  const auto checked = tl::gradcheck([](const auto& inputs) { return elu(inputs[0], 0.7); },
+  const auto checked = tl::gradcheck([](const auto& inputs) { return celu(inputs[0], 0.7); },
                                      {tl::Tensor<double>::from({-2, -0.5, -0.1, 0.3, 1, 4}, {2, 3})});
   std::cout << "gradcheck: " << (checked ? "passed" : "failed") << ", relative error " << checked.error
             << '\n';
@@ -72,7 +73,7 @@ int main() try {
   // [layer]
   const auto model =
       tl::nn::sequential<float>(std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = 2, .out = 8}),
-                                std::make_shared<tl::nn::Function<float, Elu>>(Elu{.alpha = 0.7}),
+                                std::make_shared<tl::nn::Function<float, Celu>>(Celu{.alpha = 0.7}),
                                 std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = 8, .out = 2}));
   // [/layer]
 

@@ -92,6 +92,11 @@ std::vector<Case> functions_of_one_value() {
       {"hard_swish", {x}, [](const auto& v) { return hard_swish(v[0]); }},
       {"hard_sigmoid", {x}, [](const auto& v) { return hard_sigmoid(v[0]); }},
       {"gelu", {x}, [](const auto& v) { return gelu(v[0]); }},
+      {"elu", {x}, [](const auto& v) { return elu(v[0], .7); }},
+      {"selu", {x}, [](const auto& v) { return selu(v[0]); }},
+      {"softplus", {x}, [](const auto& v) { return softplus(v[0]); }},
+      {"mish", {x}, [](const auto& v) { return mish(v[0]); }},
+      {"erf", {x}, [](const auto& v) { return erf(v[0]); }},
       {"exp", {x}, [](const auto& v) { return exp(v[0]); }},
       {"log", {positive}, [](const auto& v) { return log(v[0]); }},
       {"sqrt", {positive}, [](const auto& v) { return sqrt(v[0]); }},
@@ -124,6 +129,48 @@ std::vector<Case> products() {
       {"linear", {{{5, 23}}, {{7, 23}, .25}, {{7}}}, [](const auto& v) { return linear(v[0], v[1], v[2]); }});
   cases.push_back(
       {"linear without bias", {{{1, 37}}, {{3, 37}, .25}}, [](const auto& v) { return linear(v[0], v[1]); }});
+  return cases;
+}
+
+std::vector<Case> takes() {
+  return {
+      {"take channels",
+       {{{2, 5, 3, 4}}},
+       [](const auto& v) {
+         return take(v[0], 1, {4, 0, 0, 2});
+       }},
+      {"take rows",
+       {{{2, 5, 3, 4}}},
+       [](const auto& v) {
+         return take(v[0], -2, {2, 1, 0, 1, 2});
+       }},
+      {"take columns", {{{2, 5, 3, 4}}}, [](const auto& v) { return take(v[0], 3, {1}); }},
+      {"take of a matrix",
+       {{{3, 7}}},
+       [](const auto& v) {
+         return take(v[0], 0, {2, 2, 1});
+       }},
+  };
+}
+
+std::vector<Case> transposed_convolutions() {
+  std::vector<Case> cases;
+  const auto add = [&](const std::string& name, const Shape& x, const Shape& w,
+                       const ops::ConvTranspose2d& options) {
+    cases.push_back({"conv_transpose2d " + name + " without bias", {{x}, {w, .5}}, [options](const auto& v) {
+                       return conv_transpose2d(v[0], v[1], options);
+                     }});
+    cases.push_back({"conv_transpose2d " + name,
+                     {{x}, {w, .5}, {{w[1] * options.groups}, .5}},
+                     [options](const auto& v) { return conv_transpose2d(v[0], v[1], v[2], options); }});
+  };
+  add("plain", {1, 3, 5, 4}, {3, 4, 3, 2}, {});
+  add("stride", {2, 3, 5, 4}, {3, 2, 4, 4}, {.stride = {2, 2}, .padding = {1, 1, 1, 1}});
+  add("asymmetric", {2, 4, 3, 5}, {4, 3, 3, 2},
+      {.stride = {3, 2}, .padding = {0, 1, 2, 0}, .output_padding = {2, 1}});
+  add("dilated", {1, 3, 4, 5}, {3, 2, 3, 3}, {.padding = {1, 2, 0, 1}, .dilation = {2, 3}});
+  add("groups", {2, 6, 4, 3}, {6, 2, 3, 3}, {.stride = {2, 1}, .groups = 3});
+  add("depthwise", {1, 5, 4, 3}, {5, 1, 3, 3}, {.stride = {2, 2}, .groups = 5});
   return cases;
 }
 
@@ -334,8 +381,8 @@ std::vector<Case> lookups_and_losses() {
 const std::vector<Case>& all_cases() {
   static const std::vector<Case> cases = [] {
     std::vector<Case> all;
-    for (const auto& family : {arithmetic, functions_of_one_value, products, convolutions, pools,
-                               normalisations, shapes, lookups_and_losses}) {
+    for (const auto& family : {arithmetic, functions_of_one_value, products, takes, convolutions,
+                               transposed_convolutions, pools, normalisations, shapes, lookups_and_losses}) {
       for (Case& c : family()) all.push_back(std::move(c));
     }
     return all;

@@ -85,7 +85,8 @@ TEMPLATE_TEST_CASE("depthwise convolution, with bias and activation", "[depthwis
         INFO("case " << i << ", activation " << static_cast<int>(activation));
         std::vector<T> packed(w.size()), y(want.size(), std::numeric_limits<T>::quiet_NaN());
         depthwise_pack(s, w.data(), packed.data());
-        depthwise_forward(s, x.data(), packed.data(), with_bias ? bias.data() : nullptr, activation, y.data());
+        depthwise_forward(s, x.data(), packed.data(), with_bias ? bias.data() : nullptr, activation,
+                          y.data());
         CHECK(worst_error(y, want, static_cast<double>(s.kh * s.kw)) <= 4);
       });
     }

@@ -38,6 +38,10 @@ const UnaryCase unary_cases[] = {
     {Unary::neg, "neg", 0, 0, -3, 3, 0, 0},
     {Unary::reciprocal, "reciprocal", 0, 0, .1, 9, .5, 1},
     {Unary::gelu, "gelu", 0, 0, -9, 9, 40, 8},
+    {Unary::elu, "elu", 1.5, 1.1, -30, 5, 4, 3},
+    {Unary::softplus, "softplus", 0, 0, -60, 60, 4, 3},
+    {Unary::mish, "mish", 0, 0, -60, 60, 5, 4},
+    {Unary::erf, "erf", 0, 0, -4, 4, 4, 3},
 };
 
 const Index lengths[] = {0, 1, 3, 7, 16, 17, 31, 65, 1000, 20001};
@@ -110,7 +114,8 @@ TEMPLATE_TEST_CASE("functions of one value keep NaN and treat the ends of the ra
       unary_forward<T>(c.op, alpha, beta, n, x.data(), y.data());
       reference::unary_forward<W>(c.op, alpha, beta, n, converted<W>(x).data(), want.data());
       for (std::size_t i = 0; i < x.size(); ++i) {
-        if (x[i] == -inf && (c.op == Unary::silu || c.op == Unary::hard_swish || c.op == Unary::gelu))
+        if (x[i] == -inf &&
+            (c.op == Unary::silu || c.op == Unary::hard_swish || c.op == Unary::gelu || c.op == Unary::mish))
           continue;  // -inf * 0
         const auto w = static_cast<T>(want[i]);
         INFO("x " << x[i] << ", y " << y[i] << ", expected " << w);

@@ -51,7 +51,9 @@ TEST_CASE("operations that only move or add values keep none") {
 
 TEST_CASE("functions keep their input or their result, whichever the derivative is written in") {
   STATIC_REQUIRE(all_read<Relu, Sigmoid, Tanh, HardSigmoid, Exp, Sqrt, Softmax, LogSoftmax>(the_result));
-  STATIC_REQUIRE(all_read<Clip, LeakyRelu, Silu, HardSwish, Gelu, Log, Abs, Power>(the_input));
+  STATIC_REQUIRE(
+      all_read<Clip, LeakyRelu, Silu, HardSwish, Gelu, Elu, Selu, Softplus, Mish, Erf, Log, Abs, Power>(
+          the_input));
   STATIC_REQUIRE(
       all_read<MaxPool2d, AdaptiveMaxPool2d, GlobalMaxPool2d, Dropout, CrossEntropy>(what_was_kept));
 }

@@ -113,8 +113,8 @@ TEST_CASE("new_operation passes its own gradient check and learns") {
   CHECK(ended.status == 0);
   CHECK(ended.out.starts_with("gradcheck: passed"));
   CHECK(contains(ended.out, "\n4 of 4 right\n"));
-  CHECK(contains(ended.out, "\nnode linear_0\nnode elu_1\nnode linear_2\n"));
-  CHECK(contains(ended.out, "[elu] cannot be saved (node 'elu_1')"));
+  CHECK(contains(ended.out, "\nnode linear_0\nnode celu_1\nnode linear_2\n"));
+  CHECK(contains(ended.out, "[celu] cannot be saved (node 'celu_1')"));
 }
 
 TEST_CASE("An example without arguments says how it is used") {

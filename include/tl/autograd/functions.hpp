@@ -8,6 +8,7 @@
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
 #include <tl/ops/conv.hpp>
+#include <tl/ops/conv_transpose.hpp>
 #include <tl/ops/dropout.hpp>
 #include <tl/ops/embedding.hpp>
 #include <tl/ops/linear.hpp>
@@ -17,6 +18,7 @@
 #include <tl/ops/reduce.hpp>
 #include <tl/ops/shape.hpp>
 #include <tl/ops/softmax.hpp>
+#include <tl/ops/take.hpp>
 
 namespace tl {
 
@@ -77,6 +79,15 @@ Var<T> conv2d(const Var<T>& x, const Var<T>& w, const ops::Conv2d& options = {})
 }
 template <class T>
 Var<T> conv2d(const Var<T>& x, const Var<T>& w, const Var<T>& b, const ops::Conv2d& options = {}) {
+  return apply(options, x, w, b);
+}
+template <class T>
+Var<T> conv_transpose2d(const Var<T>& x, const Var<T>& w, const ops::ConvTranspose2d& options = {}) {
+  return apply(options, x, w);
+}
+template <class T>
+Var<T> conv_transpose2d(const Var<T>& x, const Var<T>& w, const Var<T>& b,
+                        const ops::ConvTranspose2d& options = {}) {
   return apply(options, x, w, b);
 }
 template <class T>
@@ -153,6 +164,26 @@ Var<T> gelu(const Var<T>& x) {
   return apply(ops::Gelu{}, x);
 }
 template <class T>
+Var<T> elu(const Var<T>& x, double alpha = 1) {
+  return apply(ops::Elu{alpha}, x);
+}
+template <class T>
+Var<T> selu(const Var<T>& x) {
+  return apply(ops::Selu{}, x);
+}
+template <class T>
+Var<T> softplus(const Var<T>& x) {
+  return apply(ops::Softplus{}, x);
+}
+template <class T>
+Var<T> mish(const Var<T>& x) {
+  return apply(ops::Mish{}, x);
+}
+template <class T>
+Var<T> erf(const Var<T>& x) {
+  return apply(ops::Erf{}, x);
+}
+template <class T>
 Var<T> exp(const Var<T>& x) {
   return apply(ops::Exp{}, x);
 }
@@ -208,6 +239,11 @@ Var<T> concat(std::initializer_list<Var<T>> parts, Index axis) {
 template <class T>
 Var<T> concat(const std::vector<Var<T>>& parts, Index axis) {
   return apply<T>(make_operation<T>(ops::Concat{axis}), std::span<const Var<T>>(parts), Mode{});
+}
+/// Positions of an axis, in the order of the indices.
+template <class T>
+Var<T> take(const Var<T>& x, Index axis, std::vector<Index> indices) {
+  return apply(ops::Take{axis, std::move(indices)}, x);
 }
 template <class T>
 Var<T> pad(const Var<T>& x, std::vector<Index> before, std::vector<Index> after, double value = 0) {

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <tl/core/error.hpp>
+#include <tl/core/memory.hpp>
 
 namespace tl {
 
@@ -58,7 +59,7 @@ struct Opened {
   std::size_t size = 0;
 };
 
-inline Opened open_to_read(const std::filesystem::path& path) {
+inline Opened open_to_read(const std::filesystem::path& path, std::size_t max_bytes = no_size_limit) {
   // O_NONBLOCK: opening a named pipe must not wait for a writer; it has no effect on regular files.
   Opened file{Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))};
   TL_CHECK(file.descriptor.is_open(), "cannot open '", path.string(), "': ", reason(errno));
@@ -68,6 +69,8 @@ inline Opened open_to_read(const std::filesystem::path& path) {
   TL_CHECK(!S_ISDIR(status.st_mode), "cannot read '", path.string(), "': expected a file, got a directory");
   TL_CHECK(S_ISREG(status.st_mode), "cannot read '", path.string(), "': expected a regular file");
   file.size = static_cast<std::size_t>(status.st_size);
+  TL_CHECK(file.size <= max_bytes, "cannot read '", path.string(), "': expected at most ", max_bytes,
+           " bytes, got ", file.size);
   return file;
 }
 
@@ -92,10 +95,17 @@ inline std::size_t file_size(const std::filesystem::path& path) { return file_im
 
 /// The whole file. Throws when it is missing, a directory, larger than max_bytes, or ends early.
 inline std::string read_file(const std::filesystem::path& path, std::size_t max_bytes = no_size_limit) {
-  const file_impl::Opened file = file_impl::open_to_read(path);
-  TL_CHECK(file.size <= max_bytes, "cannot read '", path.string(), "': expected at most ", max_bytes,
-           " bytes, got ", file.size);
+  const file_impl::Opened file = file_impl::open_to_read(path, max_bytes);
   std::string bytes(file.size, '\0');
+  file_impl::read_exactly(file, path, 0, bytes.data(), bytes.size());
+  return bytes;
+}
+
+/// The same for large files: into memory that is not cleared first and is used again afterwards.
+inline AlignedArray<char> read_bytes(const std::filesystem::path& path,
+                                     std::size_t max_bytes = no_size_limit) {
+  const file_impl::Opened file = file_impl::open_to_read(path, max_bytes);
+  AlignedArray<char> bytes(file.size);
   file_impl::read_exactly(file, path, 0, bytes.data(), bytes.size());
   return bytes;
 }

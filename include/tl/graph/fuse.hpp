@@ -5,9 +5,9 @@
 //
 //   w'(o) = w(o) s(o)    b'(o) = (b(o) - mean(o)) s(o) + beta(o)    s = gamma / sqrt(var + epsilon)
 //
-// Folded weights are copies as of now, which cannot be trained. Folding rounds differently: results agree to
-// the precision of T, not to the bit. A fused batch normalisation shares its parameters with the original,
-// trains as it does and gives the same bits.
+// Folded weights are copies as of now, which cannot be trained; weights that nothing is folded into are
+// shared. Folding rounds differently: results agree to the precision of T, not to the bit. A fused batch
+// normalisation shares its parameters with the original, trains as it does and gives the same bits.
 #pragma once
 
 #include <algorithm>
@@ -189,9 +189,13 @@ class Fuser {
     const GraphNode<T>& node = graph_.nodes()[chain.first];
     const GraphNode<T>& last = graph_.nodes()[chain.last];
     const Shape& shape = tensor(node, 1).shape();
-    Tensor<T> w = tensor(node, 1).plain().clone();
-    Tensor<T> b = node.inputs.size() == 3 ? tensor(node, 2).clone() : Tensor<T>::zeros({shape[0]});
-    if (chain.norm) fold(graph_.nodes()[*chain.norm], w, b);
+    Tensor<T> w = tensor(node, 1).plain();
+    Tensor<T> b = node.inputs.size() == 3 ? tensor(node, 2) : Tensor<T>::zeros({shape[0]});
+    if (chain.norm) {
+      w = w.clone();
+      b = b.clone();
+      fold(graph_.nodes()[*chain.norm], w, b);
+    }
     const ops::FusedConv2d operation{*node.operation->template get_if<ops::Conv2d>(), chain.activation};
     std::vector<ValueId> inputs{
         new_id(node.inputs[0]),

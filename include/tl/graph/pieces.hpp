@@ -13,6 +13,7 @@
 #include <tl/graph/subgraph.hpp>
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
+#include <tl/ops/conv_transpose.hpp>
 #include <tl/ops/fused_conv.hpp>
 #include <tl/ops/fused_norm.hpp>
 #include <tl/ops/pool.hpp>
@@ -139,10 +140,12 @@ class InPieces {
                                                  node.inputs.size() == 4;
     if (adds && !is_batch(node.inputs.back())) return false;
     return is_batch(node.inputs[0]) &&
-           is_any_of<ops::Conv2d, ops::FusedConv2d, ops::SeparableConv2d, ops::BatchNorm, ops::FusedBatchNorm,
-                     ops::MaxPool2d, ops::AveragePool2d, ops::AdaptiveAveragePool2d, ops::AdaptiveMaxPool2d,
-                     ops::GlobalMaxPool2d, ops::Relu, ops::Clip, ops::LeakyRelu, ops::Sigmoid, ops::Tanh,
-                     ops::Silu, ops::HardSwish, ops::HardSigmoid, ops::Gelu>(operation);
+           is_any_of<ops::Conv2d, ops::FusedConv2d, ops::SeparableConv2d, ops::ConvTranspose2d,
+                     ops::BatchNorm, ops::FusedBatchNorm, ops::MaxPool2d, ops::AveragePool2d,
+                     ops::AdaptiveAveragePool2d, ops::AdaptiveMaxPool2d, ops::GlobalMaxPool2d, ops::Relu,
+                     ops::Clip, ops::LeakyRelu, ops::Sigmoid, ops::Tanh, ops::Silu, ops::HardSwish,
+                     ops::HardSigmoid, ops::Gelu, ops::Elu, ops::Selu, ops::Softplus, ops::Mish, ops::Erf>(
+               operation);
   }
 
   Graph<T> whole_;

@@ -38,6 +38,10 @@ namespace tl::kernels {
 ///   neg            -x                                     -   -1 (s is not read)
 ///   reciprocal     1 / x                                  y   -y^2
 ///   gelu           x Phi(x), Phi the normal distribution  x   Phi(x) + x phi(x)
+///   elu            beta (x > 0 ? x : alpha (exp(x) - 1))  x   beta (x > 0 ? 1 : alpha exp(x))
+///   softplus       log(1 + exp(x))                        x   sigmoid(x)
+///   mish           x tanh(softplus(x)) = x t              x   t + x (1 - t^2) sigmoid(x)
+///   erf            2 Phi(sqrt(2) x) - 1                   x   2 / sqrt(pi) exp(-x^2)
 ///
 /// NaN gives NaN. At the corners the gradients are those of PyTorch (clip: those of its relu6 and hardtanh).
 enum class Unary {
@@ -55,7 +59,11 @@ enum class Unary {
   abs,
   neg,
   reciprocal,
-  gelu
+  gelu,
+  elu,
+  softplus,
+  mish,
+  erf
 };
 
 /// Whether unary_backward reads the output y of the forward pass (otherwise its input x).
@@ -144,6 +152,10 @@ constexpr Index grain_of(Unary op, bool forward) {
       return forward ? costly_grain : cheap_grain;
     case Unary::silu:
     case Unary::gelu:
+    case Unary::elu:
+    case Unary::softplus:
+    case Unary::mish:
+    case Unary::erf:
       return costly_grain;
     default:
       return cheap_grain;

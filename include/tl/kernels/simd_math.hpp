@@ -1,12 +1,14 @@
-// Functions of vectors: exp, log, expm1, tanh, sigmoid and the normal distribution, for Vec<float> and
-// Vec<double> on each instruction set. For use in impl/*.inl files.
+// Functions of vectors: exp, log, expm1, log1p, tanh, sigmoid, erf and the normal distribution, for
+// Vec<float> and Vec<double> on each instruction set. For use in impl/*.inl files.
 //
 //   exp(x)             2^k e^r, k = round(x / ln 2), |r| <= ln(2)/2, e^r by its power series
-//   expm1_positive(x)  e^x - 1 for 0 <= x <= 80, without cancellation near 0
+//   expm1(x)           e^x - 1 for |x| <= 80, without cancellation near 0
 //   log(x)             e ln 2 + log(m), m in [sqrt(1/2), sqrt(2)), log(m) = 2 artanh((m-1)/(m+1))
 //   sigmoid(x)         from exp(-|x|), so that neither end overflows
 //   tanh(x)            expm1(2|x|) / (expm1(2|x|) + 2)
+//   log1p(x)           log(1 + x) for 0 <= x <= 1: log(u) x / (u - 1) undoes the rounding of u = 1 + x
 //   normal(x)          Phi(x) and phi(x), distribution and density of the standard normal
+//   erf(x)             its power series up to 1/2, 1 - 2 Phi(-sqrt(2) x) beyond
 //
 // Errors in units in the last place: exp and log below 1, expm1 2, sigmoid and tanh 2.5, Phi 5 + x^2/4. NaN
 // gives NaN; overflow, underflow and subnormal numbers as in <cmath>. The reductions follow Cody and Waite
@@ -30,7 +32,7 @@ struct MathConstants<float> {
   static constexpr float ln2_low = -2.12194440e-4f;
   static constexpr float exp_lowest = -104.0f, exp_highest = 89.0f;
   static constexpr float tanh_saturates = 10.0f;
-  static constexpr int exp_degree = 7, log_terms = 4;
+  static constexpr int exp_degree = 7, log_terms = 4, erf_terms = 7;
   // exp(x^2/2) Phi(-x) (x + c) as a polynomial in (x-c)/(x+c), interpolated at Chebyshev's points of [0,15].
   static constexpr float normal_center = 4.0f, normal_highest = 15.0f;
   static constexpr std::array normal_polynomial{
@@ -44,7 +46,7 @@ struct MathConstants<double> {
   static constexpr double ln2_low = 1.42860682030941723212e-6;
   static constexpr double exp_lowest = -746.0, exp_highest = 710.0;
   static constexpr double tanh_saturates = 22.0;
-  static constexpr int exp_degree = 13, log_terms = 11;
+  static constexpr int exp_degree = 13, log_terms = 11, erf_terms = 13;
   static constexpr double normal_center = 6.0, normal_highest = 40.0;
   static constexpr std::array normal_polynomial{
       7.77351771893362174e-1,  -7.01009029590865525e-1, 5.68968891814789236e-1, -4.13903585775592664e-1,
@@ -72,6 +74,18 @@ template <class T>
 constexpr auto log_series() {
   std::array<T, MathConstants<T>::log_terms> c{};
   for (std::size_t i = 0; i < c.size(); ++i) c[i] = static_cast<T>(2.0 / static_cast<double>(2 * i + 3));
+  return c;
+}
+
+/// erf(x) / x as a series in x^2: 2/sqrt(pi) times 1, -1/(1! 3), 1/(2! 5), ...
+template <class T>
+constexpr auto erf_series() {
+  std::array<T, MathConstants<T>::erf_terms> c{};
+  double term = 1.12837916709551257390;
+  for (std::size_t i = 0; i < c.size(); ++i) {
+    c[i] = static_cast<T>(term / static_cast<double>(2 * i + 1));
+    term = -term / static_cast<double>(i + 1);
+  }
   return c;
 }
 

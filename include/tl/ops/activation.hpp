@@ -74,6 +74,31 @@ struct HardSigmoid : UnaryOperation<kernels::Unary::hard_sigmoid> {
 struct Gelu : UnaryOperation<kernels::Unary::gelu> {
   static constexpr std::string_view name = "gelu";
 };
+/// x > 0 ? x : alpha (exp(x) - 1)  (Clevert et al. 2015)
+struct Elu : UnaryOperation<kernels::Unary::elu> {
+  static constexpr std::string_view name = "elu";
+  explicit Elu(double alpha_ = 1) : UnaryOperation{alpha_, 1} {}
+};
+/// gamma (x > 0 ? x : alpha (exp(x) - 1)), by default with mean 0 and variance 1 as its fixed point
+/// (Klambauer et al. 2017)
+struct Selu : UnaryOperation<kernels::Unary::elu> {
+  static constexpr std::string_view name = "selu";
+  explicit Selu(double alpha_ = 1.6732632423543772, double gamma = 1.0507009873554805)
+      : UnaryOperation{alpha_, gamma} {}
+  double gamma() const { return beta; }
+};
+/// log(1 + exp(x))
+struct Softplus : UnaryOperation<kernels::Unary::softplus> {
+  static constexpr std::string_view name = "softplus";
+};
+/// x tanh(softplus(x))  (Misra 2019)
+struct Mish : UnaryOperation<kernels::Unary::mish> {
+  static constexpr std::string_view name = "mish";
+};
+/// The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x
+struct Erf : UnaryOperation<kernels::Unary::erf> {
+  static constexpr std::string_view name = "erf";
+};
 struct Exp : UnaryOperation<kernels::Unary::exp> {
   static constexpr std::string_view name = "exp";
 };

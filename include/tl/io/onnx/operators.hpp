@@ -9,12 +9,14 @@
 
 #include <tl/io/onnx/reader_conv.hpp>
 #include <tl/io/onnx/reader_math.hpp>
+#include <tl/io/onnx/reader_norm.hpp>
+#include <tl/io/onnx/reader_resize.hpp>
 #include <tl/io/onnx/reader_shape.hpp>
 
 namespace tl::onnx {
 
 /// Operator sets that the functions below were written for.
-inline constexpr Index first_opset = 7, last_opset = 23;
+inline constexpr Index first_opset = 6, last_opset = 23;
 
 template <class T>
 struct Operator {
@@ -39,9 +41,12 @@ std::span<const Operator<T>> operator_table() {
       {"Constant", lowest, newest, constant<T>},
       {"ConstantOfShape", 9, newest, constant_of_shape<T>},
       {"Conv", lowest, newest, conv<T>},
+      {"ConvTranspose", lowest, newest, conv_transpose<T>},
       {"Div", lowest, newest, div<T>},
       {"Dropout", lowest, newest, dropout<T>},
+      {"Elu", lowest, newest, elu<T>},
       {"Equal", lowest, newest, compare<T, std::equal_to<Index>>},
+      {"Erf", 9, newest, unary<T, ops::Erf>},
       {"Exp", lowest, newest, unary<T, ops::Exp>},
       {"Expand", 8, newest, expand<T>},
       {"Flatten", lowest, newest, flatten<T>},
@@ -51,9 +56,13 @@ std::span<const Operator<T>> operator_table() {
       {"GlobalAveragePool", lowest, newest, global_average_pool<T>},
       {"GlobalMaxPool", lowest, newest, global_max_pool<T>},
       {"Greater", lowest, newest, compare<T, std::greater<Index>>},
+      {"GroupNormalization", 18, newest, group_normalization<T>},
       {"HardSigmoid", lowest, newest, hard_sigmoid<T>},
       {"HardSwish", 14, newest, unary<T, ops::HardSwish>},
       {"Identity", lowest, newest, identity<T>},
+      {"InstanceNormalization", lowest, newest, instance_normalization<T>},
+      {"LRN", lowest, newest, lrn<T>},
+      {"LayerNormalization", 17, newest, layer_normalization<T>},
       {"LeakyRelu", lowest, newest, leaky_relu<T>},
       {"Less", lowest, newest, compare<T, std::less<Index>>},
       {"Log", lowest, newest, unary<T, ops::Log>},
@@ -63,10 +72,12 @@ std::span<const Operator<T>> operator_table() {
       {"Max", lowest, newest, max<T>},
       {"MaxPool", lowest, newest, max_pool<T>},
       {"Min", lowest, newest, min<T>},
+      {"Mish", 18, newest, unary<T, ops::Mish>},
       {"Mod", 10, newest, mod<T>},
       {"Mul", lowest, newest, mul<T>},
       {"Neg", lowest, newest, neg<T>},
       {"Not", lowest, newest, logical_not<T>},
+      {"PRelu", lowest, newest, p_relu<T>},
       {"Pad", lowest, 10, pad_2<T>},
       {"Pad", 11, newest, pad_11<T>},
       {"Pow", lowest, newest, pow<T>},
@@ -75,7 +86,10 @@ std::span<const Operator<T>> operator_table() {
       {"ReduceProd", lowest, newest, reduce_prod<T>},
       {"ReduceSum", lowest, newest, reduce<T, ops::Sum>},
       {"Relu", lowest, newest, unary<T, ops::Relu>},
+      {"Resize", 10, 10, resize_10<T>},
+      {"Resize", 11, newest, resize_11<T>},
       {"Reshape", lowest, newest, reshape<T>},
+      {"Selu", lowest, newest, selu<T>},
       {"Shape", lowest, newest, shape<T>},
       {"Sigmoid", lowest, newest, unary<T, ops::Sigmoid>},
       {"Size", lowest, newest, size<T>},
@@ -83,14 +97,17 @@ std::span<const Operator<T>> operator_table() {
       {"Slice", 10, newest, slice_10<T>},
       {"Softmax", lowest, 12, softmax_1<T, ops::Softmax>},
       {"Softmax", 13, newest, softmax_13<T, ops::Softmax>},
+      {"Softplus", lowest, newest, unary<T, ops::Softplus>},
       {"Split", lowest, newest, split<T>},
       {"Sqrt", lowest, newest, unary<T, ops::Sqrt>},
       {"Squeeze", lowest, newest, squeeze<T>},
       {"Sub", lowest, newest, sub<T>},
       {"Sum", lowest, newest, sum<T>},
       {"Tanh", lowest, newest, unary<T, ops::Tanh>},
+      {"Tile", lowest, newest, tile<T>},
       {"Transpose", lowest, newest, transpose<T>},
       {"Unsqueeze", lowest, newest, unsqueeze<T>},
+      {"Upsample", 9, 9, resize_10<T>},
       {"Where", 9, newest, where<T>},
   };
   return table;

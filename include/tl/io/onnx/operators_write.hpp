@@ -11,6 +11,7 @@
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
 #include <tl/ops/conv.hpp>
+#include <tl/ops/conv_transpose.hpp>
 #include <tl/ops/dropout.hpp>
 #include <tl/ops/linear.hpp>
 #include <tl/ops/norm.hpp>
@@ -18,6 +19,7 @@
 #include <tl/ops/reduce.hpp>
 #include <tl/ops/shape.hpp>
 #include <tl/ops/softmax.hpp>
+#include <tl/ops/take.hpp>
 
 namespace tl::onnx::writers {
 
@@ -28,6 +30,15 @@ inline void write(NodeWriter& n, const ops::Conv2d& op) {
       .attribute("strides", {op.stride.h, op.stride.w})
       .attribute("pads", {op.padding.top, op.padding.left, op.padding.bottom, op.padding.right})
       .attribute("dilations", {op.dilation.h, op.dilation.w})
+      .attribute("group", op.groups);
+}
+
+inline void write(NodeWriter& n, const ops::ConvTranspose2d& op) {
+  n.op("ConvTranspose")
+      .attribute("strides", {op.stride.h, op.stride.w})
+      .attribute("pads", {op.padding.top, op.padding.left, op.padding.bottom, op.padding.right})
+      .attribute("dilations", {op.dilation.h, op.dilation.w})
+      .attribute("output_padding", {op.output_padding.h, op.output_padding.w})
       .attribute("group", op.groups);
 }
 
@@ -80,6 +91,13 @@ inline void write(NodeWriter& n, const ops::Exp&) { n.op("Exp"); }
 inline void write(NodeWriter& n, const ops::Log&) { n.op("Log"); }
 inline void write(NodeWriter& n, const ops::Sqrt&) { n.op("Sqrt"); }
 inline void write(NodeWriter& n, const ops::Abs&) { n.op("Abs"); }
+inline void write(NodeWriter& n, const ops::Softplus&) { n.op("Softplus"); }
+inline void write(NodeWriter& n, const ops::Mish&) { n.op("Mish"); }
+inline void write(NodeWriter& n, const ops::Erf&) { n.op("Erf"); }
+inline void write(NodeWriter& n, const ops::Elu& op) { n.op("Elu").attribute("alpha", op.alpha); }
+inline void write(NodeWriter& n, const ops::Selu& op) {
+  n.op("Selu").attribute("alpha", op.alpha).attribute("gamma", op.gamma());
+}
 // [leaky_relu]
 inline void write(NodeWriter& n, const ops::LeakyRelu& op) {
   n.op("LeakyRelu").attribute("alpha", op.slope());
@@ -142,6 +160,9 @@ inline void write(NodeWriter& n, const ops::Slice& op) {
     steps.push_back(range.step);
   }
   n.op("Slice").input("starts", starts).input("ends", ends).input("axes", axes).input("steps", steps);
+}
+inline void write(NodeWriter& n, const ops::Take& op) {
+  n.op("Gather").attribute("axis", op.axis).input("indices", op.indices);
 }
 inline void write(NodeWriter& n, const ops::Pad& op) {
   std::vector<Index> pads = op.before;

@@ -147,8 +147,8 @@ struct ModelProto {
   Properties metadata_props;
   GraphProto graph;
   bool has_graph = false;
-  int functions = 0;                         ///< counted, so that they can be refused
-  std::shared_ptr<const std::string> bytes;  ///< the file, which raw_data points into
+  int functions = 0;                 ///< counted, so that they can be refused
+  std::shared_ptr<const void> file;  ///< keeps the bytes that raw_data points into
 };
 
 }  // namespace tl::onnx

@@ -23,9 +23,31 @@ namespace tl::onnx::operators {
 
 // ---- Arithmetic ----------------------------------------------------------------------------------------
 
+/// Before operator set 7 the second operand is repeated only on demand, and its first axis may be named.
+template <class T, class Op>
+bool arithmetic_6(Node<T>& n, const Op& op) {
+  if (n.opset() >= 7) return false;
+  const Shape &a = n.shape(0), &b = n.shape(1);
+  const bool repeats = n.flag("broadcast", false);
+  TL_CHECK(repeats || a == b, "expected operands of one shape without broadcast=1, got ", a, " and ", b);
+  const Index axis = n.integer("axis", a.rank() - b.rank());
+  const int first = axis < 0 ? static_cast<int>(axis) + a.rank() : static_cast<int>(axis);
+  TL_CHECK(first >= 0 && first + b.rank() <= a.rank(), "axis ", axis, " does not fit operands ", a, " and ",
+           b);
+  const int more = a.rank() - b.rank() - first;
+  if (more == 0) return false;
+  std::vector<Index> shape(b.begin(), b.end());
+  shape.resize(shape.size() + static_cast<std::size_t>(more), 1);
+  const bool after = n.after_weight(0) || n.after_weight(1);
+  n.emit(op,
+         {n.operand(0, after), n.add_node(ops::Reshape{.shape = shape}, {n.operand(1, after)}, "aligned")});
+  return true;
+}
+
 /// A floating-point operation, or the same on whole numbers known at load time.
 template <class T, class Op, class F>
 void arithmetic(Node<T>& n, Op op, const F& on_integers) {
+  if (arithmetic_6(n, op)) return;
   if (n.input(0).is_integer() && n.input(1).is_integer()) {
     n.set_integers(Integers::same(combine(n.integers(0).tensor(), n.integers(1).tensor(), on_integers)));
   } else {
@@ -125,6 +147,8 @@ void mod(Node<T>& n) {
 
 template <class T>
 void pow(Node<T>& n) {
+  n.flag("broadcast", false);  // before operator set 7; the exponent is one number here
+  n.integer("axis", 0);
   n.compute(ops::Power{.exponent = n.scalar(1)}, {0});
 }
 
@@ -175,14 +199,47 @@ void leaky_relu(Node<T>& n) {
 // [/leaky_relu]
 
 template <class T>
+void elu(Node<T>& n) {
+  n.compute(ops::Elu(n.number("alpha", 1)), {0});
+}
+
+template <class T>
+void selu(Node<T>& n) {
+  const ops::Selu usual;
+  n.compute(ops::Selu(n.number("alpha", usual.alpha), n.number("gamma", usual.gamma())), {0});
+}
+
+/// x > 0 ? x : slope x, a slope for each channel or for all: relu(x) - slope relu(-x).
+template <class T>
+void p_relu(Node<T>& n) {
+  const ValueId x = n.operand(0, false);
+  const ValueId positive = n.add_node(ops::Relu{}, {x}, "positive");
+  const ValueId turned = n.add_node(ops::Neg{}, {x}, "turned");
+  const ValueId negative = n.add_node(ops::Relu{}, {turned}, "negative");
+  n.emit(ops::Sub{}, {positive, n.add_node(ops::Mul{}, {n.weight(1), negative}, "sloped")});
+}
+
+template <class T>
 void hard_sigmoid(Node<T>& n) {
   n.compute(ops::HardSigmoid(n.number("alpha", 0.2), n.number("beta", 0.5)), {0});
 }
 
 template <class T>
 void gelu(Node<T>& n) {
-  TL_CHECK(n.text("approximate", "none") == "none", "approximate is not supported");
-  n.compute(ops::Gelu{}, {0});
+  const std::string approximate = n.text("approximate", "none");
+  if (approximate == "none") return n.compute(ops::Gelu{}, {0});
+  // x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 = x sigmoid(x (a + b x^2))
+  TL_CHECK(approximate == "tanh", "approximate '", approximate, "' is not supported");
+  const auto constant = [&](double value, std::string_view name) {
+    return n.add_constant(Tensor<T>::scalar(static_cast<T>(value)), name);
+  };
+  const double a = 1.5957691216057308;
+  const ValueId x = n.operand(0, false);
+  const ValueId square = n.add_node(ops::Mul{}, {x, x}, "square");
+  const ValueId cubic = n.add_node(ops::Mul{}, {square, constant(a * 0.044715, "b")}, "cubic");
+  const ValueId factor = n.add_node(ops::Add{}, {cubic, constant(a, "a")}, "factor");
+  const ValueId inside = n.add_node(ops::Mul{}, {x, factor}, "inside");
+  n.emit(ops::Mul{}, {x, n.add_node(ops::Sigmoid{}, {inside}, "gate")});
 }
 
 /// Bounds as attributes.
@@ -211,6 +268,7 @@ template <class T>
 void dropout(Node<T>& n) {
   n.integer("seed", 0);  // streams of random numbers are keyed otherwise here
   const double ratio = n.has_input(1) ? n.scalar(1) : n.number("ratio", 0.5);
+  n.flag("is_test", true);         // before operator set 7
   if (n.has_input(2)) n.input(2);  // training_mode: a property of the call, not of the file
   if (n.input(0).is_integer()) return n.pass_through();
   n.compute(ops::Dropout{.probability = ratio}, {0});
@@ -235,6 +293,7 @@ template <class T>
 void gemm(Node<T>& n) {
   const double alpha = n.number("alpha", 1), beta = n.number("beta", 1);
   const bool turn_a = n.flag("transA", false), turn_b = n.flag("transB", false);
+  n.flag("broadcast", false);  // before operator set 7; C is always repeated where it must be
   TL_CHECK(n.shape(0).rank() == 2 && n.shape(1).rank() == 2, "expected matrices, got ", n.shape(0), ", ",
            n.shape(1));
   ValueId a = n.operand(0, false);

@@ -12,6 +12,7 @@
 
 #include <tl/io/onnx/node.hpp>
 #include <tl/ops/shape.hpp>
+#include <tl/ops/take.hpp>
 
 namespace tl::onnx::operators {
 
@@ -217,6 +218,25 @@ void unsqueeze(Node<T>& n) {
   });
 }
 
+/// Axes of one position are repeated; the batch stays what it is.
+template <class T>
+void expand_computed(Node<T>& n, const std::array<Shape, 2>& to) {
+  const std::array<Shape, 2> from = shapes_of(n, 0);
+  constexpr Index most = Index{1} << 20;
+  TL_CHECK(from[0].rank() == to[0].rank(), "expanding a computed value to more axes is not supported");
+  ValueId value = n.operand(0, false);
+  for (int axis = 0; axis < to[0].rank(); ++axis) {
+    if (from[0][axis] == to[0][axis] && from[1][axis] == to[1][axis]) continue;
+    TL_CHECK(to[0][axis] == to[1][axis] && to[0][axis] <= most,
+             "expected an extent that does not depend on the "
+             "batch, of at most ",
+             most);
+    const std::vector<Index> zeros(static_cast<std::size_t>(to[0][axis]), 0);
+    value = n.add_node(ops::Take{axis, zeros}, {value}, tl::concat("axis_", axis));
+  }
+  n.emit(ops::Reshape{.shape = std::vector<Index>(static_cast<std::size_t>(to[0].rank()), 0)}, {value});
+}
+
 template <class T>
 void expand(Node<T>& n) {
   const auto target = [&](std::size_t which) {
@@ -225,8 +245,8 @@ void expand(Node<T>& n) {
   };
   const std::array<Shape, 2> to = {target(0), target(1)};
   if (to == shapes_of(n, 0)) return n.pass_through();
-  TL_CHECK(!n.input(0).is_computed() && to[0] == to[1],
-           "only constants can be expanded, to a shape that does not depend on the batch");
+  if (n.input(0).is_computed()) return expand_computed(n, to);
+  TL_CHECK(to[0] == to[1], "a constant cannot be expanded to a shape that depends on the batch");
   n.count_folded(to[0]);
   if (n.input(0).is_integer()) {
     n.set_integers(n.integers(0).map([&to](const IntTensor& x) { return repeat_to(x, to[0]); }));
@@ -343,6 +363,17 @@ void concat(Node<T>& n) {
   }
 }
 
+/// The positions of a computed input that a list names; negative ones count from the end.
+template <class T>
+ops::Take take_along(Node<T>& n, Index axis, std::span<const Index> indices) {
+  const Shape& x = n.shape(0);
+  const int a = x.axis(axis);
+  TL_CHECK(n.shape(0, 1)[a] == x[a], "positions along the batch are not supported");
+  ops::Take take{.axis = a, .indices = {}};
+  for (const Index index : indices) take.indices.push_back(index < 0 ? index + x[a] : index);
+  return take;
+}
+
 template <class T>
 void gather(Node<T>& n) {
   const Index axis = n.integer("axis", 0);
@@ -352,9 +383,11 @@ void gather(Node<T>& n) {
     return;
   }
   if (n.input(0).is_constant()) return n.set_constant(onnx::gather(n.input(0).constant, indices, axis));
-  // One element of a computed value: a slice, whose axis goes away where the index is a scalar.
-  TL_CHECK(indices.size() == 1, "computed values can be gathered by one constant index only");
   const auto from = shapes_of(n, 0);
+  if (indices.rank() == 1 && indices.size() > 1)
+    return n.emit(take_along(n, axis, indices.span()), {n.id(0, ValueKind::constant)});
+  // One element of a computed value: a slice, whose axis goes away where the index is a scalar.
+  TL_CHECK(indices.size() == 1, "computed values can be gathered by constant lists of indices only");
   const Index at = *indices.data();
   const ops::Slice op{{{axis, at, at == -1 ? largest_extent : at + 1, 1}}};
   const int a = from[0].axis(axis);
@@ -370,10 +403,28 @@ void gather(Node<T>& n) {
   n.emit(ops::Reshape{.shape = back}, {n.add_node(op, {n.id(0, ValueKind::constant)}, "slice")});
 }
 
+/// The positions of an axis and of what continues it on both sides: mirrored, repeated, or from the other
+/// end.
+inline std::vector<Index> padded_positions(const std::string& mode, Index extent, Index before, Index after) {
+  const bool mirrored = mode == "reflect", repeated = mode == "edge";
+  TL_CHECK(mirrored || repeated || mode == "wrap", "mode '", mode, "' is not supported");
+  TL_CHECK(extent >= 1 && (!mirrored || extent > 1 || (before <= 0 && after <= 0)), "an axis of ", extent,
+           " cannot be continued");
+  constexpr Index most = Index{1} << 20;
+  TL_CHECK(extent <= most && before <= most && after <= most, "axes and paddings of more than ", most,
+           " are not supported in mode '", mode, "'");
+  std::vector<Index> positions;
+  for (Index i = -before; i < extent + after; ++i) {
+    const Index period = mirrored ? 2 * (extent - 1) : extent;
+    const Index at = period == 0 ? 0 : ((i % period) + period) % period;
+    positions.push_back(repeated ? std::clamp<Index>(i, 0, extent - 1) : at < extent ? at : period - at);
+  }
+  return positions;
+}
+
 template <class T>
 void pad_with(Node<T>& n, const std::vector<Index>& pads, std::vector<Index> axes, double value) {
   const std::string mode = n.text("mode", "constant");
-  TL_CHECK(mode == "constant", "mode '", mode, "' is not supported");
   const int rank = n.shape(0).rank();
   if (axes.empty()) {
     for (int axis = 0; axis < rank; ++axis) axes.push_back(axis);
@@ -388,7 +439,16 @@ void pad_with(Node<T>& n, const std::vector<Index>& pads, std::vector<Index> axe
   }
   const bool nothing = std::all_of(pads.begin(), pads.end(), [](Index amount) { return amount == 0; });
   if (nothing) return n.pass_through();
-  n.compute(std::move(op), {0});
+  if (mode == "constant") return n.compute(std::move(op), {0});
+  ValueId padded = n.operand(0, false);
+  for (int axis = 0; axis < rank; ++axis) {
+    const auto a = static_cast<std::size_t>(axis);
+    if (op.before[a] == 0 && op.after[a] == 0) continue;
+    TL_CHECK(n.shape(0, 1)[axis] == n.shape(0)[axis], "padding along the batch is not supported");
+    padded = n.add_node(ops::Take{axis, padded_positions(mode, n.shape(0)[axis], op.before[a], op.after[a])},
+                        {padded}, tl::concat("axis_", axis));
+  }
+  n.emit(ops::Reshape{.shape = std::vector<Index>(static_cast<std::size_t>(rank), 0)}, {padded});
 }
 
 template <class T>

@@ -36,23 +36,26 @@ bool write_as(NodeWriter& n, const Operation<T>& operation) {
 template <class T>
 bool write_operation(NodeWriter& n, const Operation<T>& operation) {
   using namespace ops;
-  return write_as<T, Conv2d, MaxPool2d, AveragePool2d, AdaptiveAveragePool2d, GlobalMaxPool2d, BatchNorm>(
-             n, operation) ||
+  return write_as<T, Conv2d, ConvTranspose2d, MaxPool2d, AveragePool2d, AdaptiveAveragePool2d,
+                  GlobalMaxPool2d, BatchNorm>(n, operation) ||
          write_as<T, Add, Sub, Mul, Div, Power, Neg, Relu, Clip, LeakyRelu, Sigmoid, Tanh, Silu, HardSwish,
-                  HardSigmoid, Gelu, Exp, Log, Sqrt, Abs, Dropout>(n, operation) ||
+                  HardSigmoid, Gelu, Elu, Selu, Softplus, Mish, Erf, Exp, Log, Sqrt, Abs, Dropout>(
+             n, operation) ||
          write_as<T, Linear, MatMul, Softmax, LogSoftmax, ops::Sum, ops::Mean>(n, operation) ||
-         write_as<T, Reshape, Flatten, Transpose, Concat, Slice, Pad>(n, operation);
+         write_as<T, Reshape, Flatten, Transpose, Concat, Slice, Pad, Take>(n, operation);
 }
 
-/// The operator set a graph needs: 17, or 20 for what is not in it.
+/// The operator set a graph needs: 17, or a later one for what is not in it.
 template <class T>
 Index required_opset(const Graph<T>& graph) {
+  Index opset = 17;
   for (const GraphNode<T>& node : graph.nodes()) {
-    if (node.operation->template get_if<ops::Gelu>() != nullptr) return 20;
+    if (node.operation->template get_if<ops::Mish>() != nullptr) opset = std::max<Index>(opset, 18);
     const auto* pool = node.operation->template get_if<ops::AveragePool2d>();
-    if (pool != nullptr && pool->window.dilation != ops::Size2{}) return 20;
+    const bool dilated = pool != nullptr && pool->window.dilation != ops::Size2{};
+    if (dilated || node.operation->template get_if<ops::Gelu>() != nullptr) opset = 20;
   }
-  return 17;
+  return opset;
 }
 
 template <class T>

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <tl/core/file.hpp>
+#include <tl/core/memory.hpp>
 #include <tl/io/onnx/proto.hpp>
 #include <tl/io/onnx/protobuf.hpp>
 
@@ -100,13 +102,12 @@ inline void read(Fields in, ModelProto& model) {
   }
 }
 
-/// Decodes the bytes of an .onnx file, which the result keeps. `name` stands in messages.
+/// Decodes the bytes of an .onnx file, which the result points into. `name` stands in messages.
 /// Throws tl::Error when they are damaged, cut short, or something else than ONNX.
-inline ModelProto decode_model(std::string bytes, std::string_view name) {
+inline ModelProto decode_model(std::string_view bytes, std::string_view name) {
   ModelProto model;
-  model.bytes = std::make_shared<const std::string>(std::move(bytes));
   try {
-    read(Fields(*model.bytes), model);
+    read(Fields(bytes), model);
     TL_CHECK(model.has_graph && !model.opset_imports.empty(), "no graph or no operator set in it");
   } catch (const std::exception& error) {
     if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) throw;
@@ -118,7 +119,10 @@ inline ModelProto decode_model(std::string bytes, std::string_view name) {
 
 /// Reads an .onnx file. External data stay where they are until a tensor is asked for.
 inline ModelProto read_model(const std::filesystem::path& path) {
-  return decode_model(read_file(path, FieldWriter::largest), path.string());
+  const auto bytes = std::make_shared<const AlignedArray<char>>(read_bytes(path, FieldWriter::largest));
+  ModelProto model = decode_model({bytes->data(), bytes->size()}, path.string());
+  model.file = bytes;
+  return model;
 }
 
 }  // namespace tl::onnx

@@ -309,8 +309,7 @@ void depthwise_backward_input(const ConvShape& shape, const T* dy, const T* w_oi
       s.o == s.c ? dx
                  : scratch<T, internal::depthwise_slot + 2>(static_cast<std::size_t>(s.n * s.h * s.w * s.o));
   internal::depthwise_pass<T>({s.n, s.oh, s.ow, s.o, s.h, s.w, s.kw, phases, column_phases, s.stride_h,
-                               s.stride_w, dy, packed, no_bias, -infinity,
-                               infinity, expanded});
+                               s.stride_w, dy, packed, no_bias, -infinity, infinity, expanded});
   if (expanded != dx) reduce_rows(Reduce::sum, s.n * s.h * s.w * s.c, s.o / s.c, expanded, dx);
 }
 

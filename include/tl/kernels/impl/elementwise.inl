@@ -119,6 +119,54 @@ struct Gelu : Constants<T> {
   }
 };
 
+template <class T>
+struct Elu : Constants<T> {
+  using V = Vec<T>;
+  const V lowest = V::set1(-80);  // where exp(x) is nothing beside 1
+  TL_INLINE V forward(V x) const {
+    const V below = this->alpha * expm1(max(lowest, min(this->zero, x)));
+    return this->beta * select(x > this->zero, x, below);
+  }
+  TL_INLINE V derivative(V x) const {
+    return this->beta * select(x > this->zero, this->one, this->alpha * exp(x));
+  }
+};
+template <class T>
+struct Softplus : Constants<T> {
+  using V = Vec<T>;
+  TL_INLINE V forward(V x) const { return max(this->zero, x) + log1p(exp(-abs(x))); }
+  TL_INLINE V derivative(V x) const { return sigmoid(x); }
+};
+template <class T>
+struct Mish : Constants<T> {
+  using V = Vec<T>;
+  struct Gate {
+    V t, one_minus_t;
+  };
+  /// t = tanh(log(1 + e^x)) = (u^2 - 1) / (u^2 + 1), u = 1 + e^x, both sides divided by e^2x where x is
+  /// positive.
+  TL_INLINE Gate gate(V x) const {
+    const V e = exp(-abs(x)), two = this->one + this->one;
+    const V positive = fma(two, e, this->one), negative = e * (e + two);
+    const V top = select(x >= this->zero, positive, negative);
+    const V rest = select(x >= this->zero, two * e * e, two);
+    return {top / (top + rest), rest / (top + rest)};
+  }
+  TL_INLINE V forward(V x) const { return x * gate(x).t; }
+  TL_INLINE V derivative(V x) const {
+    const Gate g = gate(x);
+    return fma(x * g.one_minus_t, (this->one + g.t) * sigmoid(x), g.t);
+  }
+};
+template <class T>
+struct Erf : Constants<T> {
+  using V = Vec<T>;
+  TL_INLINE V forward(V x) const { return erf(x); }
+  TL_INLINE V derivative(V x) const {
+    return exp(-(x * x)) * V::set1(static_cast<T>(1.12837916709551257390));
+  }
+};
+
 template <class F, class T>
 void forward_block(T alpha, T beta, Index n, const T* x, T* y) {
   using V = Vec<T>;
@@ -176,9 +224,17 @@ internal::UnaryBlocks<T> unary_blocks(Unary op) {
     case Unary::reciprocal:
       return unary_blocks_of<Reciprocal<T>, T>();
     case Unary::gelu:
+      return unary_blocks_of<Gelu<T>, T>();
+    case Unary::elu:
+      return unary_blocks_of<Elu<T>, T>();
+    case Unary::softplus:
+      return unary_blocks_of<Softplus<T>, T>();
+    case Unary::mish:
+      return unary_blocks_of<Mish<T>, T>();
+    case Unary::erf:
       break;
   }
-  return unary_blocks_of<Gelu<T>, T>();
+  return unary_blocks_of<Erf<T>, T>();
 }
 
 template <class T>

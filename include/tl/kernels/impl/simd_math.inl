@@ -36,7 +36,7 @@ TL_INLINE Vec<T> exp(Vec<T> x) {
 }
 
 template <class T>
-TL_INLINE Vec<T> expm1_positive(Vec<T> x) {
+TL_INLINE Vec<T> expm1(Vec<T> x) {
   const ReducedExp<T> e = reduce_exp(x);
   const Vec<T> power = pow2(e.k);
   return fma(power, e.r + e.tail, power - Vec<T>::set1(1));
@@ -70,6 +70,12 @@ TL_INLINE Vec<T> log(Vec<T> x) {
 }
 
 template <class T>
+TL_INLINE Vec<T> log1p(Vec<T> x) {
+  const Vec<T> u = Vec<T>::set1(1) + x, rounded = u - Vec<T>::set1(1);
+  return select(rounded == Vec<T>::zero(), x, log(u) * (x / rounded));
+}
+
+template <class T>
 TL_INLINE Vec<T> sigmoid(Vec<T> x) {
   const Vec<T> one = Vec<T>::set1(1);
   const Vec<T> e = exp(-abs(x));
@@ -81,7 +87,7 @@ TL_INLINE Vec<T> tanh(Vec<T> x) {
   using Constants = internal::MathConstants<T>;
   const Vec<T> size = abs(x);
   const Vec<T> bounded = min(Vec<T>::set1(Constants::tanh_saturates), size);
-  const Vec<T> e = expm1_positive(bounded + bounded);
+  const Vec<T> e = expm1(bounded + bounded);
   const Vec<T> y = e / (e + Vec<T>::set1(2));
   return from_bits(bits(y) | (bits(x) ^ bits(size)));  // the sign of x
 }
@@ -102,6 +108,17 @@ TL_INLINE Normal<T> normal(Vec<T> x) {
   const V tail = e * inverse * polynomial<T>(Constants::normal_polynomial, (size - c) * inverse);
   return {select(x < V::zero(), tail, V::set1(1) - tail),
           e * V::set1(static_cast<T>(0.39894228040143267794))};
+}
+
+template <class T>
+TL_INLINE Vec<T> erf(Vec<T> x) {
+  using V = Vec<T>;
+  static constexpr auto series = internal::erf_series<T>();
+  const V size = abs(x), one = V::set1(1);
+  const V tail = normal(-(size * V::set1(static_cast<T>(1.41421356237309504880)))).distribution;
+  const V large = one - (tail + tail);
+  return select(size < V::set1(T(0.5)), x * polynomial<T>(series, x * x),
+                from_bits(bits(large) | (bits(x) ^ bits(size))));
 }
 
 }  // namespace tl::kernels::TL_ISA

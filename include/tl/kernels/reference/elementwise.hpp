@@ -18,6 +18,11 @@ T normal_distribution(T x) {
 }
 
 template <class T>
+T softplus(T x) {
+  return std::max(x, T(0)) + std::log1p(std::exp(-std::abs(x)));
+}
+
+template <class T>
 T unary(Unary op, T alpha, T beta, T x) {
   if (std::isnan(x)) return x;
   switch (op) {
@@ -50,9 +55,17 @@ T unary(Unary op, T alpha, T beta, T x) {
     case Unary::reciprocal:
       return 1 / x;
     case Unary::gelu:
+      return x * normal_distribution(x);
+    case Unary::elu:
+      return beta * (x > 0 ? x : alpha * std::expm1(x));
+    case Unary::softplus:
+      return softplus(x);
+    case Unary::mish:
+      return x * std::tanh(softplus(x));
+    case Unary::erf:
       break;
   }
-  return x * normal_distribution(x);
+  return std::erf(x);
 }
 
 /// f'(s), s being the input or the output as saves_output says.
@@ -89,9 +102,17 @@ T derivative(Unary op, T alpha, T beta, T s) {
     case Unary::reciprocal:
       return -s * s;
     case Unary::gelu:
+      return normal_distribution(s) + s * std::exp(-s * s / 2) / std::sqrt(8 * std::atan(T(1)));
+    case Unary::elu:
+      return beta * (s > 0 ? T(1) : alpha * std::exp(s));
+    case Unary::softplus:
+      return sigmoid;
+    case Unary::mish:
+      return std::tanh(softplus(s)) + s * sigmoid / std::pow(std::cosh(softplus(s)), T(2));
+    case Unary::erf:
       break;
   }
-  return normal_distribution(s) + s * std::exp(-s * s / 2) / std::sqrt(8 * std::atan(T(1)));
+  return std::exp(-s * s) / std::sqrt(std::atan(T(1)));
 }
 
 template <class T>
