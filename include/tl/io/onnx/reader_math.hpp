@@ -216,7 +216,13 @@ void p_relu(Node<T>& n) {
   const ValueId positive = n.add_node(ops::Relu{}, {x}, "positive");
   const ValueId turned = n.add_node(ops::Neg{}, {x}, "turned");
   const ValueId negative = n.add_node(ops::Relu{}, {turned}, "negative");
-  n.emit(ops::Sub{}, {positive, n.add_node(ops::Mul{}, {n.weight(1), negative}, "sloped")});
+  ValueId slope = n.weight(1);
+  if (n.opset() < 7 && n.shape(1).rank() == 1) {  // it was one number a channel; since then it is broadcast
+    std::vector<Index> shape(static_cast<std::size_t>(n.shape(0).rank() - 1), 1);
+    shape[0] = n.shape(1)[0];
+    slope = n.add_node(ops::Reshape{.shape = shape}, {slope}, "slope");
+  }
+  n.emit(ops::Sub{}, {positive, n.add_node(ops::Mul{}, {slope, negative}, "sloped")});
 }
 
 template <class T>

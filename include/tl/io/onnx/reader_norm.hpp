@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include <tl/io/onnx/node.hpp>
+#include <tl/io/onnx/reader_conv.hpp>
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
 #include <tl/ops/conv.hpp>
@@ -31,7 +31,7 @@ void batch_normalization(Node<T>& n) {
   const double kept = n.number("momentum", 0.9);
   const ops::BatchNorm op{.epsilon = n.number("epsilon", 1e-5),
                           .momentum = widen(static_cast<float>(1 - kept))};
-  n.emit(op, {n.operand(0, false), n.weight(1), n.weight(2), n.buffer(3), n.buffer(4)});
+  emit_image(n, op, {n.operand(0, false), n.weight(1), n.weight(2), n.buffer(3), n.buffer(4)});
 }
 
 /// (x - mean) / sqrt(variance + epsilon) over some axes; a last node, the division, is still to come.
