@@ -9,6 +9,7 @@
 // not varied, the features are computed once and the epochs cost milliseconds.
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <optional>
 #include <string>
@@ -64,11 +65,19 @@ struct FineTuneResult {
 /// Trains a network whose head fits the classes of `photos`. Without validation images a seeded, stratified
 /// share is held out. The network remembers its preprocessing. Throws tl::Error when there is nothing to
 /// train, or when the head does not fit.
-TL_KERNELS_INLINE FineTuneResult fine_tune(Model<float>& model, const data::ImageFolder& photos,
-                                           const FineTuneOptions& options = {});
+///
+/// A template for the compile time of files that do not call it; images are floats, and so is T.
+template <std::same_as<float> T>
+FineTuneResult fine_tune(Model<T>& model, const data::ImageFolder& photos,
+                         const FineTuneOptions& options = {});
 
 }  // namespace tl::train
 
 #if TL_KERNELS_DEFINE
 #include <tl/train/impl/fine_tune.hpp>
 #endif
+
+namespace tl::train {
+TL_PRECOMPILED(FineTuneResult fine_tune<float>(Model<float>&, const data::ImageFolder&,
+                                               const FineTuneOptions&))
+}  // namespace tl::train

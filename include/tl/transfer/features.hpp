@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -55,8 +56,9 @@ struct Features {
 };
 
 /// Runs every image of a loader's first epoch through a network; `after_batch` is told how many are done.
-inline Features compute_features(const Model<float>& network, const data::Loader& loader,
-                                 const std::function<void(Index)>& after_batch = {}) {
+template <std::same_as<float> T>
+Features compute_features(const Model<T>& network, const data::Loader& loader,
+                          const std::function<void(Index)>& after_batch = {}) {
   std::vector<Tensor<float>> parts;
   Features result;
   std::vector<std::int64_t> labels;

@@ -19,8 +19,9 @@ namespace tl::train {
 namespace fine_tune_impl {
 
 /// The preprocessing that was asked for, or the network's own.
-inline data::Preprocess choose_preprocess(const Model<float>& model, const FineTuneOptions& o,
-                                          const std::function<void(const std::string&)>& note) {
+template <class T>
+data::Preprocess choose_preprocess(const Model<T>& model, const FineTuneOptions& o,
+                                   const std::function<void(const std::string&)>& note) {
   if (o.preprocess) return *o.preprocess;
   const transfer::NetworkPreprocess own = transfer::preprocess_of(model.graph());
   if (own.assumed) {
@@ -31,10 +32,11 @@ inline data::Preprocess choose_preprocess(const Model<float>& model, const FineT
 }
 
 /// Puts back which parameters are trained when a stage or an error ends.
+template <class T>
 class KeepTrainable {
  public:
-  explicit KeepTrainable(const Model<float>& model) {
-    for (const nn::Named<float>& p : model.parameters()) before_.emplace_back(p.var, p.var.requires_grad());
+  explicit KeepTrainable(const Model<T>& model) {
+    for (const nn::Named<T>& p : model.parameters()) before_.emplace_back(p.var, p.var.requires_grad());
   }
   KeepTrainable(const KeepTrainable&) = delete;
   KeepTrainable& operator=(const KeepTrainable&) = delete;
@@ -44,13 +46,14 @@ class KeepTrainable {
   }
 
  private:
-  std::vector<std::pair<Var<float>, bool>> before_;
+  std::vector<std::pair<Var<T>, bool>> before_;
 };
 
 /// One run of fine_tune: what its stages share.
+template <class T>
 class Run {
  public:
-  Run(Model<float>& model, const data::ImageFolder& photos, const FineTuneOptions& options)
+  Run(Model<T>& model, const data::ImageFolder& photos, const FineTuneOptions& options)
       : model_(model), o_(options) {
     result_.preprocess = choose_preprocess(model, o_, [this](const std::string& text) { note(text); });
     divide(photos);
@@ -74,7 +77,7 @@ class Run {
 
  private:
   void train() {
-    KeepTrainable trainable(model_);
+    KeepTrainable<T> trainable(model_);
     if (o_.head_first && o_.method.kind != transfer::MethodKind::head) {
       transfer::freeze_all_but_last(model_, 1);
       note("first the head alone, for one epoch");
@@ -132,7 +135,7 @@ class Run {
     if (cut != model_.graph().inputs()[0] && augment.does_nothing()) {
       train.shuffle = false;
       const data::Loader train_images(result_.train_set, result_.preprocess, train);
-      const transfer::SplitModel<float> parts = transfer::split_at(model_.graph(), cut, example());
+      const transfer::SplitModel<T> parts = transfer::split_at(model_.graph(), cut, example());
       const auto features_of = [&](const data::Loader& images, bool shuffle) {
         const Index total = images.dataset().size();
         transfer::Features features = transfer::compute_features(*parts.prefix, images, [&](Index done) {
@@ -154,9 +157,9 @@ class Run {
   }
 
   template <class Loader>
-  void train_on(nn::Module<float>& network, const Loader& train, const Loader& valid, Index epochs, double lr,
+  void train_on(nn::Module<T>& network, const Loader& train, const Loader& valid, Index epochs, double lr,
                 bool last) {
-    optim::Sgd<float> sgd(
+    optim::Sgd<T> sgd(
         transfer::groups_by_depth(model_, {.head = lr, .later = o_.later_share, .earlier = o_.earlier_share}),
         {.momentum = o_.momentum, .weight_decay = o_.weight_decay, .nesterov = o_.momentum > 0});
     FitOptions fit_options{.epochs = epochs, .seed = o_.seed};
@@ -175,9 +178,9 @@ class Run {
   static double default_rate(bool only_head) { return only_head ? 0.1 : 0.02; }
 
   bool only_head_is_trained() const {
-    const std::vector<transfer::Layer<float>> all = transfer::layers(model_);
+    const std::vector<transfer::Layer<T>> all = transfer::layers(model_);
     for (std::size_t i = 0; i + 1 < all.size(); ++i) {
-      for (const nn::Named<float>& p : all[i].parameters) {
+      for (const nn::Named<T>& p : all[i].parameters) {
         if (p.var.requires_grad()) return false;
       }
     }
@@ -193,7 +196,7 @@ class Run {
     }
   }
 
-  Model<float>& model_;
+  Model<T>& model_;
   const FineTuneOptions& o_;
   FineTuneResult result_{};
   Index batch_size_ = 0;
@@ -201,9 +204,9 @@ class Run {
 
 }  // namespace fine_tune_impl
 
-TL_KERNELS_INLINE FineTuneResult fine_tune(Model<float>& model, const data::ImageFolder& photos,
-                                           const FineTuneOptions& options) {
-  return fine_tune_impl::Run(model, photos, options).run();
+template <std::same_as<float> T>
+FineTuneResult fine_tune(Model<T>& model, const data::ImageFolder& photos, const FineTuneOptions& options) {
+  return fine_tune_impl::Run<T>(model, photos, options).run();
 }
 
 }  // namespace tl::train
