@@ -96,7 +96,7 @@ void check_same_bits_at_any_thread_count(const Compute& compute) {
     const auto many = compute();
     INFO(threads << " threads");
     CHECK(one.size() == many.size());
-    CHECK(std::memcmp(one.data(), many.data(), one.size() * sizeof(one[0])) == 0);
+    CHECK((one.empty() || std::memcmp(one.data(), many.data(), one.size() * sizeof(one[0])) == 0));
   }
   tl::set_num_threads(before);
 }
