@@ -166,6 +166,8 @@ const tl::GraphValue<float>& only_input(const tl::Graph<float>& graph) {
   TL_CHECK(graph.inputs().size() == 1 && graph.outputs().size() == 1,
            "expected a network with one input and one output, got ", graph.inputs().size(), " and ",
            graph.outputs().size(), ": use tl run");
+  TL_CHECK(graph.open_batch, "expected a network for any number of images, got one for ",
+           graph.value(graph.inputs()[0]).shape, " alone: use tl run, or export it with an open batch");
   return graph.value(graph.inputs()[0]);
 }
 

@@ -1,6 +1,10 @@
 // tl inspect: what a model is made of.
+#include <algorithm>
+
+#include <tl/graph/layout.hpp>
 #include <tl/io/metadata.hpp>
 #include <tl/io/onnx/load.hpp>
+#include <tl/io/reference.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
@@ -26,12 +30,18 @@ struct Summary {
   std::vector<tl::Shape> shapes;  ///< of all values
   Index parameters = 0, buffers = 0, multiply_adds = 0;
   Index batch_norms = 0, convolutions = 0, biased_convolutions = 0;
+  Index renamed_weights = 0;              ///< as PyTorch calls those that it folds into
+  Index transposes = 0, copies_left = 0;  ///< in the file, and when the network runs
   std::vector<std::string> frozen;
 
   std::string batch_norm() const {
     if (batch_norms > 0) return "present, " + counted(batch_norms, "layer");
-    const bool may_be_folded = convolutions > 0 && convolutions == biased_convolutions;
-    return may_be_folded ? "folded into the convolutions, all of which have a bias" : "none";
+    if (renamed_weights > 0) return "folded into the convolutions";
+    return may_be_folded() ? "none: every convolution has a bias, it may be folded into them" : "none";
+  }
+  bool may_be_folded() const {
+    return batch_norms == 0 &&
+           (renamed_weights > 0 || (convolutions > 0 && convolutions == biased_convolutions));
   }
 };
 
@@ -54,13 +64,15 @@ Summary summarise(const tl::Graph<float>& graph, const std::optional<tl::data::P
   std::vector<tl::Shape> inputs;
   for (const tl::ValueId id : graph.inputs()) {
     const tl::GraphValue<float>& input = graph.value(id);
-    inputs.push_back(input_shape(input, 1, image_size(input, preprocess)));
+    const Index batch = graph.open_batch ? 1 : input.shape[0];
+    inputs.push_back(input_shape(input, batch, image_size(input, preprocess)));
   }
   s.shapes = graph.infer(inputs);
   for (const tl::GraphValue<float>& value : graph.values()) {
     if (value.kind == tl::ValueKind::buffer) add_to(s.buffers, value.shape.size());
     if (value.kind != tl::ValueKind::parameter) continue;
     add_to(s.parameters, value.shape.size());
+    s.renamed_weights += value.name.starts_with("onnx::Conv_");
     if (!value.var.requires_grad()) s.frozen.push_back(value.name);
   }
   for (const tl::GraphNode<float>& node : graph.nodes()) {
@@ -78,8 +90,11 @@ Summary summarise(const tl::Graph<float>& graph, const std::optional<tl::data::P
       ++s.convolutions;
       s.biased_convolutions += node.inputs.size() == 3;
     }
+    s.transposes += node.operation->get_if<tl::ops::Transpose>() != nullptr;
     s.layers.push_back(std::move(layer));
   }
+  const tl::Graph<float> plan = tl::without_layout_copies(graph, true);
+  s.copies_left = std::count_if(plan.nodes().begin(), plan.nodes().end(), tl::is_layout_copy<float>);
   return s;
 }
 
@@ -92,6 +107,17 @@ Json values_json(const tl::Graph<float>& graph, const std::vector<tl::ValueId>& 
     list.push_back(
         {{"name", graph.value(id).name}, {"shape", to_json(shapes[static_cast<std::size_t>(id)])}});
   return list;
+}
+
+bool is_reference(std::string_view key) { return key.starts_with("tl.reference."); }
+
+/// Everything but a reference, which is large and not for reading.
+Json metadata_json(const tl::io::Metadata& metadata) {
+  Json object = Json::object();
+  for (const auto& [key, value] : metadata) {
+    if (!is_reference(key)) object[key] = value;
+  }
+  return object;
 }
 
 Json to_json(const Options& o, const tl::Graph<float>& graph, const Summary& s) {
@@ -112,10 +138,12 @@ Json to_json(const Options& o, const tl::Graph<float>& graph, const Summary& s) 
           {"buffers", s.buffers},
           {"multiply_adds", s.multiply_adds},
           {"batch_norm", s.batch_norm()},
+          {"transposes", s.transposes},
+          {"layout_copies", s.copies_left},
           {"frozen", s.frozen},
           {"preprocess", spec.empty() ? Json() : Json(spec)},
           {"labels", tl::io::labels(graph.metadata)},
-          {"metadata", graph.metadata}};
+          {"metadata", metadata_json(graph.metadata)}};
 }
 
 void print_values(std::string_view title, const tl::Graph<float>& graph, const std::vector<tl::ValueId>& ids,
@@ -150,15 +178,30 @@ void print(const tl::Graph<float>& graph, const Summary& s) {
             << "buffers        " << grouped(s.buffers) << '\n'
             << "multiply-adds  " << grouped(s.multiply_adds) << '\n'
             << "BatchNorm      " << s.batch_norm() << '\n'
+            << "layout copies  " << grouped(s.copies_left) << " when it runs, "
+            << counted(s.transposes, "transpose") << " in the file\n"
             << "frozen         "
             << (s.frozen.empty() ? "nothing" : counted(static_cast<Index>(s.frozen.size()), "parameter"))
             << '\n'
             << "preprocessing  " << (spec.empty() ? "not in the file" : printable(spec)) << '\n';
   print_labels(tl::io::labels(graph.metadata));
+  if (tl::io::has_reference(graph.metadata)) {
+    const tl::io::Reference reference = tl::io::reference(graph.metadata);
+    std::cout << "reference      input " << reference.input.shape() << ", output " << reference.output.shape()
+              << ": tl doctor compares\n";
+  }
   for (const auto& [key, value] : graph.metadata) {
-    if (key == tl::io::labels_key || key == tl::io::preprocess_key) continue;
+    if (key == tl::io::labels_key || key == tl::io::preprocess_key || is_reference(key)) continue;
     std::cout << "metadata       " << printable(key) << ": " << printable(value) << '\n';
   }
+}
+
+/// How to get a network whose batch normalisation can be trained.
+void print_recipe() {
+  std::cout
+      << "\nA network whose BatchNorm is folded is a poorer start for training. PyTorch keeps it with\n"
+         "  torch.onnx.export(net.eval(), image, \"net.onnx\", dynamo=False, do_constant_folding=False,\n"
+         "                    training=torch.onnx.TrainingMode.PRESERVE)\n";
 }
 
 void inspect(const Options& o) {
@@ -168,6 +211,7 @@ void inspect(const Options& o) {
     print_json(to_json(o, graph, summary));
   } else {
     print(graph, summary);
+    if (summary.may_be_folded()) print_recipe();
   }
 }
 

@@ -1,5 +1,6 @@
 // tl run: raw tensors through a network, in the layout its file declares.
 #include <algorithm>
+#include <limits>
 
 #include <tl/io/npy.hpp>
 #include <tl/io/onnx/load.hpp>
@@ -23,15 +24,17 @@ struct Binding {
   std::filesystem::path path;
 };
 
-std::string names_of(const tl::Graph<float>& graph, const std::vector<tl::ValueId>& ids) {
+template <class T>
+std::string names_of(const tl::Graph<T>& graph, const std::vector<tl::ValueId>& ids) {
   std::string names;
   for (const tl::ValueId id : ids) names += (names.empty() ? "'" : ", '") + graph.value(id).name + "'";
   return names;
 }
 
 /// "NAME=FILE", or "FILE" where there is one value only.
-Binding find_binding(const tl::Graph<float>& graph, const std::vector<tl::ValueId>& ids,
-                     const std::string& flag, const std::string& text) {
+template <class T>
+Binding find_binding(const tl::Graph<T>& graph, const std::vector<tl::ValueId>& ids, const std::string& flag,
+                     const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos) {
     TL_CHECK(ids.size() == 1, flag, " ", text, ": the network has ", ids.size(), ": write ", flag,
@@ -54,44 +57,50 @@ bool holds_whole_numbers(const std::filesystem::path& path) {
   }
 }
 
-/// Whole numbers, such as those of words, are taken where a float holds them exactly.
-tl::Tensor<float> read_tensor(const std::filesystem::path& path) {
-  if (!holds_whole_numbers(path)) return tl::io::read_npy<float>(path);
+/// Whole numbers, such as those of words, are taken where a T holds them exactly.
+template <class T>
+tl::Tensor<T> read_tensor(const std::filesystem::path& path) {
+  if (!holds_whole_numbers(path)) return tl::io::read_npy<T>(path);
   const auto numbers = tl::io::read_npy<std::int64_t>(path);
-  auto x = tl::Tensor<float>::empty(numbers.shape());
-  constexpr std::int64_t largest = 1 << 24;
+  auto x = tl::Tensor<T>::empty(numbers.shape());
+  constexpr std::int64_t largest = std::int64_t{1} << std::numeric_limits<T>::digits;
   for (Index i = 0; i < x.size(); ++i) {
     const std::int64_t value = numbers.data()[i];
     TL_CHECK(value >= -largest && value <= largest, "'", path.string(), "' holds ", value,
              ": expected whole numbers of at most ", largest);
-    x.mutable_data()[i] = static_cast<float>(value);
+    x.mutable_data()[i] = static_cast<T>(value);
   }
   return x;
 }
 
-/// The batch is open; other extents are what the file declares.
-void check_shape(const tl::GraphValue<float>& input, const Binding& binding, const tl::Shape& shape) {
+/// The extents are what the file declares, but for the batch where it is open.
+template <class T>
+void check_shape(const tl::Graph<T>& graph, const Binding& binding, const tl::Shape& shape) {
+  const tl::GraphValue<T>& input = graph.value(binding.id);
   const tl::Shape& declared = input.shape;
   bool fits = shape.rank() == declared.rank();
-  for (int axis = 1; fits && axis < declared.rank(); ++axis)
-    fits = declared[axis] == 0 || declared[axis] == shape[axis];
-  std::string expected = declared.empty() ? "()" : "(N";
-  for (int axis = 1; axis < declared.rank(); ++axis)
-    expected += "," + (declared[axis] > 0 ? std::to_string(declared[axis]) : std::string("any"));
-  TL_CHECK(fits, "input '", input.name, "' expects ", expected, declared.empty() ? "" : ")", ", but '",
-           binding.path.string(), "' holds ", shape);
+  std::string expected = "(";
+  for (int axis = 0; axis < declared.rank(); ++axis) {
+    const bool is_batch = axis == 0 && graph.open_batch, is_open = is_batch || declared[axis] == 0;
+    fits = fits && (is_open || declared[axis] == shape[axis]);
+    expected += axis > 0 ? "," : "";
+    expected += is_batch ? "N" : is_open ? "any" : std::to_string(declared[axis]);
+  }
+  TL_CHECK(fits, "input '", input.name, "' expects ", expected, "), but '", binding.path.string(), "' holds ",
+           shape);
 }
 
-std::vector<tl::Var<float>> read_inputs(const tl::Graph<float>& graph, const Options& o) {
-  std::vector<tl::Var<float>> inputs(graph.inputs().size());
+template <class T>
+std::vector<tl::Var<T>> read_inputs(const tl::Graph<T>& graph, const Options& o) {
+  std::vector<tl::Var<T>> inputs(graph.inputs().size());
   for (const std::string& text : o.inputs) {
     const Binding binding = find_binding(graph, graph.inputs(), "--input", text);
     const auto at = std::find(graph.inputs().begin(), graph.inputs().end(), binding.id);
-    tl::Var<float>& input = inputs[static_cast<std::size_t>(at - graph.inputs().begin())];
+    tl::Var<T>& input = inputs[static_cast<std::size_t>(at - graph.inputs().begin())];
     TL_CHECK(!input.defined(), "--input ", text, ": this input was given before");
-    tl::Tensor<float> x = read_tensor(binding.path);
-    check_shape(graph.value(binding.id), binding, x.shape());
-    input = tl::Var<float>(std::move(x));
+    tl::Tensor<T> x = read_tensor<T>(binding.path);
+    check_shape(graph, binding, x.shape());
+    input = tl::Var<T>(std::move(x));
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const std::string& name = graph.value(graph.inputs()[i]).name;
@@ -101,23 +110,55 @@ std::vector<tl::Var<float>> read_inputs(const tl::Graph<float>& graph, const Opt
   return inputs;
 }
 
-void run(const Options& o) {
-  use_threads(o.threads);
-  const tl::Graph<float> graph = tl::onnx::load_graph<float>(o.model);
+/// The network; where it cannot be read without the values of its integer inputs, with them.
+template <class T>
+tl::Graph<T> load(Options& o) {
+  try {
+    return tl::onnx::load_graph<T>(o.model);
+  } catch (const tl::Error&) {
+    tl::onnx::LoadOptions<T> options;
+    std::vector<std::string> rest;
+    for (const std::string& text : o.inputs) {
+      const std::size_t equals = text.find('=');
+      if (equals != std::string::npos && holds_whole_numbers(text.substr(equals + 1))) {
+        options.whole_numbers[text.substr(0, equals)] =
+            tl::io::read_npy<std::int64_t>(text.substr(equals + 1));
+      } else {
+        rest.push_back(text);
+      }
+    }
+    if (options.whole_numbers.empty()) throw;
+    tl::Graph<T> graph = tl::onnx::load_graph<T>(o.model, options);
+    o.inputs = std::move(rest);
+    return graph;
+  }
+}
+
+template <class T>
+void run(Options o) {
+  const tl::Graph<T> graph = load<T>(o);
   std::vector<Binding> outputs;
   std::vector<tl::ValueId> wanted;
   for (const std::string& text : o.outputs) {
     outputs.push_back(find_binding(graph, graph.outputs(), "--output", text));
     wanted.push_back(outputs.back().id);
   }
-  const std::vector<tl::Var<float>> inputs = read_inputs(graph, o);
+  const std::vector<tl::Var<T>> inputs = read_inputs(graph, o);
   const tl::NoGrad no_grad;
-  const std::vector<tl::Var<float>> results = graph.run_until(inputs, {}, wanted);
+  const std::vector<tl::Var<T>> results = graph.run_until(inputs, {}, wanted);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     tl::io::write_npy(outputs[i].path, results[i].value());
     std::cout << printable(outputs[i].path.string()) << ": " << printable(graph.value(wanted[i]).name) << ' '
               << results[i].shape() << '\n';
   }
+}
+
+/// A file of doubles is computed in double.
+bool is_of_doubles(const std::filesystem::path& path) {
+  const tl::onnx::ModelProto model = tl::onnx::read_model(path);
+  return std::any_of(model.graph.inputs.begin(), model.graph.inputs.end(), [](const auto& input) {
+    return input.type.tensor.elem_type == tl::onnx::DataType::float64;
+  });
 }
 
 }  // namespace
@@ -136,7 +177,12 @@ void add_run(CLI::App& app, Command& chosen) {
       ->allow_extra_args(false);
   add_threads(*command, o->threads);
   command->footer("Example: tl run resnet18.onnx --input x.npy --output logits.npy");
-  command->callback([o, &chosen] { chosen = [o] { run(*o); }; });
+  command->callback([o, &chosen] {
+    chosen = [o] {
+      use_threads(o->threads);
+      is_of_doubles(o->model) ? run<double>(*o) : run<float>(*o);
+    };
+  });
 }
 
 }  // namespace program

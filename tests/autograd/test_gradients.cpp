@@ -67,6 +67,14 @@ std::vector<Case> arithmetic() {
     cases.push_back({"add" + at, {{a}, {b}}, [](const auto& v) { return v[0] + v[1]; }});
     cases.push_back({"sub" + at, {{a}, {b}}, [](const auto& v) { return v[0] - v[1]; }});
     cases.push_back({"mul" + at, {{a}, {b}}, [](const auto& v) { return v[0] * v[1]; }});
+    cases.push_back({"pow" + at, {{a, .5, 1}, {b, 2}}, [](const auto& v) { return pow(v[0], v[1]); }});
+    cases.push_back({"maximum" + at, {{a}, {b}}, [](const auto& v) { return maximum(v[0], v[1]); }});
+    cases.push_back({"minimum" + at, {{a}, {b}}, [](const auto& v) { return minimum(v[0], v[1]); }});
+    cases.push_back({"where" + at, {{a}, {b}}, [mask = a](const auto& v) {
+                       using T = Scalar<std::decay_t<decltype(v)>>;
+                       const Var<T> zero(Tensor<T>::scalar(0));
+                       return where(greater(constant<T>("mask", mask), zero), v[0], v[1]);
+                     }});
     cases.push_back({"div" + at, {{a}, {b, .5, 2}}, [](const auto& v) { return v[0] / v[1]; }});
   }
   cases.push_back({"one value twice", {{{3, 4}}}, [](const auto& v) { return v[0] * v[0] + v[0]; }});
@@ -101,6 +109,7 @@ std::vector<Case> functions_of_one_value() {
       {"log", {positive}, [](const auto& v) { return log(v[0]); }},
       {"sqrt", {positive}, [](const auto& v) { return sqrt(v[0]); }},
       {"abs", {x}, [](const auto& v) { return abs(v[0]); }},
+      {"reciprocal", {positive}, [](const auto& v) { return reciprocal(v[0]); }},
       {"softmax last", {{{3, 17}, 3}}, [](const auto& v) { return softmax(v[0]); }},
       {"softmax channels", {x}, [](const auto& v) { return softmax(v[0], 1); }},
       {"softmax first", {{{7, 5}, 3}}, [](const auto& v) { return softmax(v[0], 0); }},
@@ -342,6 +351,25 @@ std::vector<Case> shapes() {
        }},
       {"mean", {x}, [](const auto& v) { return mean(v[0]); }},
       {"mean channels", {x}, [](const auto& v) { return mean(v[0], {1}); }},
+      {"max", {x}, [](const auto& v) { return max(v[0]); }},
+      {"max image",
+       {x},
+       [](const auto& v) {
+         return max(v[0], {2, 3});
+       }},
+      {"max kept", {x}, [](const auto& v) { return max(v[0], {-1}, true); }},
+      {"log_sum_exp channels", {x}, [](const auto& v) { return log_sum_exp(v[0] * 5, {1}); }},
+      {"log_sum_exp kept",
+       {x},
+       [](const auto& v) {
+         return log_sum_exp(v[0], {0, 2}, true);
+       }},
+      {"euclidean_norm channels", {x}, [](const auto& v) { return euclidean_norm(v[0], {1}); }},
+      {"euclidean_norm kept",
+       {x},
+       [](const auto& v) {
+         return euclidean_norm(v[0], {2, 3}, true);
+       }},
       {"mean kept",
        {x},
        [](const auto& v) {

@@ -80,6 +80,22 @@ TEMPLATE_TEST_CASE("fused: a ResNet keeps its logits", "[fuse]", float, double) 
   CHECK(same_bits(want, model->predict(x)));  // the original is as it was
 }
 
+TEST_CASE("batch normalisation folded into parameters gives the same", "[fuse]") {
+  const RandomScope scope(1, 0);
+  models::ResNetOptions options{.channels = {8, 12, 16, 20}, .classes = 10};
+  const auto model = nn::trace<double>(*std::make_shared<models::ResNet<double>>(options),
+                                       Tensor<double>::zeros({1, 3, 40, 48}));
+  stir(*model);
+  const Model<double> folded(with_folded_batch_norm(model->graph()));
+  const Tensor<double> x = hash_tensor<double>("x", {2, 3, 40, 48});
+  CHECK(relative_difference(folded.predict(x), model->predict(x)) < 1e-12);
+  CHECK(operations(folded.graph()).count("batch_norm") == 0);
+  CHECK(folded.parameter("layer1.0.conv1.weight").requires_grad());
+  CHECK(folded.parameter("layer1.0.conv1.bias").shape() == Shape{8});
+  CHECK(folded.buffers().empty());
+  CHECK(operations(model->graph()).count("batch_norm") == 20);  // the original is as it was
+}
+
 TEST_CASE("fused: what an activation may be", "[fuse]") {
   Built relu6;
   CHECK(operations(relu6.check(relu6.graph.add_node("clip", ops::Clip{0, 6}, {relu6.conv}))) ==

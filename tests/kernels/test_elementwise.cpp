@@ -151,8 +151,9 @@ TEMPLATE_TEST_CASE("functions of two values broadcast over any strides", "[eleme
       {{2, 3, 4, 5}, {60, 20, 5, 1}, {60, 20, 5, 1}},  // joins to one dimension
       {{2, 1, 3, 1, 2, 2, 1, 3}, {36, 36, 12, 12, 6, 3, 3, 1}, {0, 1, 3, 7, 0, 3, 2, 1}},
   };
-  const Binary ops[] = {Binary::add, Binary::sub, Binary::mul, Binary::div,
-                        Binary::max, Binary::min, Binary::pow};
+  const Binary ops[] = {Binary::add,     Binary::sub,           Binary::mul,  Binary::div,
+                        Binary::max,     Binary::min,           Binary::pow,  Binary::keep_where,
+                        Binary::greater, Binary::greater_equal, Binary::equal};
   for (const Case& c : cases) {
     Index n = 1;
     for (Index extent : c.extents) n *= extent;
@@ -197,6 +198,19 @@ TEMPLATE_TEST_CASE("one row of a function of two values", "[elementwise]", float
       binary_row<T>(op, 3, left, 1, right, 1, y);
       CHECK((std::isnan(y[0]) && std::isnan(y[1]) && std::isnan(y[2])));
     }
+    for (const Binary op : {Binary::greater, Binary::greater_equal, Binary::equal}) {
+      binary_row<T>(op, 3, left, 1, right, 1, y);
+      CHECK((y[0] == 0 && y[1] == 0 && y[2] == 0));
+    }
+    const T values[] = {1, 2, 3}, equal[] = {2, 2, 2}, flags[] = {0, nan, -1};
+    binary_row<T>(Binary::greater, 3, values, 1, equal, 1, y);
+    CHECK((y[0] == 0 && y[1] == 0 && y[2] == 1));
+    binary_row<T>(Binary::greater_equal, 3, values, 1, equal, 1, y);
+    CHECK((y[0] == 0 && y[1] == 1 && y[2] == 1));
+    binary_row<T>(Binary::equal, 3, values, 1, equal, 1, y);
+    CHECK((y[0] == 0 && y[1] == 1 && y[2] == 0));
+    binary_row<T>(Binary::keep_where, 3, left, 1, flags, 1, y);  // what is not kept may be NaN
+    CHECK((y[0] == 0 && y[1] == 1 && std::isnan(y[2])));
   });
 }
 

@@ -205,6 +205,44 @@ TEST_CASE("slices follow NumPy at and beyond the ends") {
   CHECK(cut(-2, -4, 1).empty());
 }
 
+TEST_CASE("equal values share the gradient, and what is not chosen gets none") {
+  V a = leaf({1, 2, 3}, {3}), b = leaf({2, 2, 2}, {3});
+  backward(maximum(a, b), {1, 1, 1});
+  check(a.grad(), {0, .5, 1});
+  check(b.grad(), {1, .5, 0});
+
+  V x = leaf({5, 1, 5, 2}, {2, 2});
+  const V largest = max(x);
+  CHECK(largest.item() == 5);
+  largest.backward();
+  check(x.grad(), {.5, 0, .5, 0});
+
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  V left = leaf({1, nan}, {2}), right = leaf({nan, 4}, {2});
+  const V y = where(V(Tensor<double>::from({1, 0}, {2})), left, right);
+  check(y.value(), {1, 4});
+  backward(y, {7, 8});
+  check(left.grad(), {7, 0});
+  check(right.grad(), {0, 8});
+}
+
+TEST_CASE("the norm of zeros, a power of zero and a sum of infinities have gradients, too") {
+  V x = leaf({0, 0, 3, 4}, {2, 2});
+  const V norms = euclidean_norm(x, {1});
+  check(norms.value(), {0, 5});
+  backward(norms, {1, 1});
+  check(x.grad(), {0, 0, .6, .8});
+
+  V base = leaf({0, 2}, {2}), exponent = leaf({3, 3}, {2});
+  backward(pow(base, exponent), {1, 1});
+  check(base.grad(), {0, 12});
+  check(exponent.grad(), {0, 8 * std::log(2.)});
+
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(log_sum_exp(leaf({-infinity, -infinity}, {2})).item() == -infinity);
+  CHECK(log_sum_exp(leaf({1000, 1000}, {2})).item() == Approx(1000 + std::log(2.)));
+}
+
 TEST_CASE("embedding by hand: a row looked up twice gets both gradients") {
   const V table = leaf({1, 2, 3, 4}, {2, 2});
   const V y = embedding(table, Tensor<std::int64_t>::from({1, 0, 1}, {3}));

@@ -276,8 +276,12 @@ TEST_CASE("look-ups and losses refuse what does not fit") {
          return embedding(of({3, 2}), integers({-1}));
        },
        "[embedding] expected indices in [0, 3), got -1"},
-      {[] { return embedding(of({3}), integers({0})); },
-       "[embedding] expected table(V,D) and indices, got (3)"},
+      {[] { return embedding(of({}), integers({0})); },
+       "[embedding] expected table(V,D...) and indices, got () and (1)"},
+      {[] {
+         return embedding(of({3, 2}), V(Tensor<float>::full({1}, 0.5f)));
+       },
+       "[embedding] expected whole numbers, got 0.5"},
       {[] {
          return cross_entropy(of({2, 3}), integers({0}));
        },

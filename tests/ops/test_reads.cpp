@@ -1,6 +1,7 @@
 // What the tape keeps for each operation's gradients: no value that the formula does not need.
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
+#include <tl/ops/compare.hpp>
 #include <tl/ops/conv.hpp>
 #include <tl/ops/dropout.hpp>
 #include <tl/ops/embedding.hpp>
@@ -42,15 +43,18 @@ constexpr bool all_read(Reads want) {
 }  // namespace
 
 TEST_CASE("operations that only move or add values keep none") {
-  STATIC_REQUIRE(all_read<Neg, Reshape, Flatten, Transpose, Slice, Pad, Sum, Mean, Embedding, AveragePool2d,
-                          AdaptiveAveragePool2d>(nothing));
+  STATIC_REQUIRE(
+      all_read<Neg, Reshape, Flatten, Transpose, Slice, Pad, Sum, Mean, AveragePool2d, AdaptiveAveragePool2d>(
+          nothing));
+  STATIC_REQUIRE(all_read<Greater, GreaterEqual, Equal>(nothing));
   STATIC_REQUIRE(reads<Add>(nothing, 2));
   STATIC_REQUIRE(reads<Sub>(nothing, 2));
   STATIC_REQUIRE(reads<Concat>(nothing, 5));
 }
 
 TEST_CASE("functions keep their input or their result, whichever the derivative is written in") {
-  STATIC_REQUIRE(all_read<Relu, Sigmoid, Tanh, HardSigmoid, Exp, Sqrt, Softmax, LogSoftmax>(the_result));
+  STATIC_REQUIRE(
+      all_read<Relu, Sigmoid, Tanh, HardSigmoid, Exp, Sqrt, Reciprocal, Softmax, LogSoftmax>(the_result));
   STATIC_REQUIRE(
       all_read<Clip, LeakyRelu, Silu, HardSwish, Gelu, Elu, Selu, Softplus, Mish, Erf, Log, Abs, Power>(
           the_input));
@@ -65,6 +69,10 @@ TEST_CASE("the gradient of a factor reads the other one") {
   STATIC_REQUIRE(equal(MatMul::reads(1), {.inputs = 0b01u}));
   STATIC_REQUIRE(equal(Div::reads(0), {.inputs = 0b10u}));
   STATIC_REQUIRE(equal(Div::reads(1), {.inputs = 0b10u, .output = true}));
+  STATIC_REQUIRE(equal(Pow::reads(0), {.inputs = 0b11u}));
+  STATIC_REQUIRE(equal(Pow::reads(1), {.inputs = 0b01u, .output = true}));
+  STATIC_REQUIRE(equal(Where::reads(1), {.inputs = 0b001u}));  // a choice keeps the condition alone
+  STATIC_REQUIRE(equal(Embedding::reads(0), {.inputs = 0b10u}));
   STATIC_REQUIRE(equal(Linear::reads(0), {.inputs = 0b10u}));  // a frozen layer does not keep its images
   STATIC_REQUIRE(equal(Linear::reads(1), {.inputs = 0b01u}));
   STATIC_REQUIRE(equal(Linear::reads(2), {}));

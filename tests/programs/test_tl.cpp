@@ -12,6 +12,7 @@
 #include <tl/io/npy.hpp>
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/onnx/save.hpp>
+#include <tl/io/reference.hpp>
 #include <tl/nn/layers.hpp>
 #include <tl/train/metrics.hpp>
 
@@ -112,7 +113,7 @@ struct Place {
 // ---- The command line ----
 
 TEST_CASE("tl: help is on standard output, fits a screen and ends with an example") {
-  for (const std::string command : {"", "inspect", "run", "predict", "evaluate", "bench"}) {
+  for (const std::string command : {"", "inspect", "run", "predict", "evaluate", "doctor", "bench"}) {
     std::vector<std::string> arguments{command, "--help"};
     if (command.empty()) arguments.erase(arguments.begin());
     const Outcome o = tl_program(arguments);
@@ -222,8 +223,27 @@ TEST_CASE("tl inspect: images of open size are taken to be 224 pixels; folded Ba
   onnx::write_model(open.proto(), p.path("open.onnx"));
   const Json j = json_of({"inspect", p.path("open.onnx"), "--json"});
   CHECK(j["layers"][0]["output"] == Json{1, 4, 224, 224});
-  CHECK_THAT(j["batch_norm"].get<std::string>(), contains("folded"));
+  CHECK_THAT(j["batch_norm"].get<std::string>(), contains("may be folded"));
   CHECK(j["preprocess"].is_null());
+  CHECK(j["layout_copies"] == 0);
+  CHECK_THAT(tl_program({"inspect", p.path("open.onnx")}).out, contains("TrainingMode.PRESERVE"));
+  CHECK(tl_program({"inspect", p.model}).out.find("PRESERVE") == std::string::npos);
+
+  OnnxModel renamed;  // as PyTorch writes what it folds into; transposes that cancel each other
+  renamed.input("x", {0, 3, 8, 8})
+      .output("y")
+      .weight("onnx::Conv_1", {4, 3, 1, 1})
+      .weight("onnx::Conv_2", {4});
+  renamed.node("Conv", {"x", "onnx::Conv_1", "onnx::Conv_2"}, {"c"});
+  renamed.node("Transpose", {"c"}, {"t"}).with("perm", std::vector<Index>{0, 1, 3, 2});
+  renamed.node("Relu", {"t"}, {"r"})
+      .node("Transpose", {"r"}, {"y"})
+      .with("perm", std::vector<Index>{0, 1, 3, 2});
+  onnx::write_model(renamed.proto(), p.path("renamed.onnx"));
+  const Json folded = json_of({"inspect", p.path("renamed.onnx"), "--json"});
+  CHECK(folded["batch_norm"] == "folded into the convolutions");
+  CHECK(folded["transposes"] == 2);
+  CHECK(folded["layout_copies"] == 0);
 }
 
 // ---- run ----
@@ -285,6 +305,83 @@ TEST_CASE("tl run: missing, damaged and wrong tensors are refused, and nothing i
   check_refused({"run", p.model, "--input", p.path("good.npy"), "--output", p.path("nowhere/y.npy")},
                 "nowhere");
   check_refused({"run", p.model, "--input", p.path("good.npy"), "--output", p.photos}, "got a directory");
+}
+
+TEST_CASE("tl run: a file of doubles is computed in double, and an extent that is no batch is minded") {
+  const Place p;
+  OnnxModel doubles(17);
+  doubles.input("x", {0, 2}, onnx::DataType::float64).output("y").node("Add", {"x", "x"}, {"y"});
+  onnx::write_model(doubles.proto(), p.path("doubles.onnx"));
+  io::write_npy(p.path("x.npy"), Tensor<double>::from({1e200, -1e-200}, {1, 2}));
+  const Outcome o =
+      tl_program({"run", p.path("doubles.onnx"), "--input", p.path("x.npy"), "--output", p.path("y.npy")});
+  CAPTURE(o.err);
+  REQUIRE(o.status == 0);
+  CHECK(values_of(io::read_npy<double>(p.path("y.npy"))) == std::vector<double>{2e200, -2e-200});
+
+  OnnxModel fixed(17);
+  fixed.input("x", {2, 2}).output("y").node("Split", {"x"}, {"y", "z"}).with("axis", 0);
+  onnx::write_model(fixed.proto(), p.path("fixed.onnx"));
+  check_refused({"run", p.path("fixed.onnx"), "--input", p.path("x.npy"), "--output", p.path("z.npy")},
+                "expects (2,2)");
+}
+
+// ---- doctor ----
+
+TEST_CASE("tl doctor: finds the first layer that differs from the reference in the file") {
+  const Place p;
+  const Model<float> original = onnx::load<float>(p.model);
+  Graph<float> graph = original.graph();
+  io::set_reference(graph, io::reference_input({2, 3, 8, 8}));
+  onnx::save(graph, p.path("good.onnx"));
+
+  const Json good = json_of({"doctor", p.path("good.onnx"), "--json"});
+  CHECK(good["agrees"] == true);
+  CHECK(good["output"] <= 1e-6);
+  CHECK(good["layers"]["compared"] == 5);
+  CHECK(good["reference"]["compared"] == 5);
+  const Outcome text = tl_program({"doctor", p.path("good.onnx")});
+  CHECK(text.status == 0);
+  CHECK_THAT(text.out, contains("agrees within 1.0e-04\n"));
+  CHECK_THAT(tl_program({"inspect", p.path("good.onnx")}).out,
+             contains("reference      input (2,3,8,8), output (2,3)"));
+
+  // Another running mean: the convolution before it still agrees.
+  for (const nn::Named<float>& buffer : original.buffers()) {
+    if (buffer.name != "1.running_mean") continue;
+    Var<float> mean = buffer.var;
+    mean.mutable_value().mutable_data()[1] += 0.5f;
+  }
+  onnx::save(graph, p.path("bad.onnx"));
+  const Outcome bad = tl_program({"doctor", p.path("bad.onnx")});
+  CHECK(bad.status == 1);
+  CHECK(is_one_line(bad.err));
+  const std::string norm = graph.value(graph.nodes()[1].output).name;
+  CHECK_THAT(bad.err, contains("differs from the reference in the file, from the layer '" + norm + "' on"));
+
+  // A damaged reference is told, not passed over.
+  graph.metadata[io::reference_output_key] = "====";
+  onnx::save(graph, p.path("damaged.onnx"));
+  check_refused({"doctor", p.path("damaged.onnx")}, "cannot read the reference");
+}
+
+TEST_CASE("tl doctor: against tensors that another program has made") {
+  const Place p;
+  const auto x = hash_tensor<float>("x", {2, 3, 8, 8});
+  Tensor<float> y = onnx::load<float>(p.plain).predict(x).clone();
+  io::write_npy(p.path("x.npy"), x);
+  io::write_npy(p.path("y.npy"), y);
+  const std::vector<std::string> command = {"doctor",   p.plain,         "--input", p.path("x.npy"),
+                                            "--output", p.path("y.npy"), "--json"};
+  CHECK(json_of(command)["output"] == 0);
+  y.mutable_data()[0] += 1;
+  io::write_npy(p.path("y.npy"), y);
+  const Outcome o = tl_program(command);
+  CHECK(o.status == 1);
+  CHECK_THAT(o.err, contains("its output differs"));
+  CHECK(Json::parse(o.out)["agrees"] == false);
+  check_refused({"doctor", p.plain, "--input", p.path("x.npy")}, "give both");
+  CHECK_THAT(tl_program({"doctor", p.plain}).out, contains("the file has no reference"));
 }
 
 // ---- predict ----

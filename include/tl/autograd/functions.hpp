@@ -7,6 +7,7 @@
 #include <tl/autograd/var.hpp>
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
+#include <tl/ops/compare.hpp>
 #include <tl/ops/conv.hpp>
 #include <tl/ops/conv_transpose.hpp>
 #include <tl/ops/dropout.hpp>
@@ -55,6 +56,38 @@ Var<T> operator*(const Var<T>& x, std::type_identity_t<T> value) {
 template <class T>
 Var<T> power(const Var<T>& x, double exponent) {
   return apply(ops::Power{exponent}, x);
+}
+/// a^b, element by element.
+template <class T>
+Var<T> pow(const Var<T>& a, const Var<T>& b) {
+  return apply(ops::Pow{}, a, b);
+}
+
+// Comparisons, which give 1 or 0 and no gradient, and choices.
+template <class T>
+Var<T> greater(const Var<T>& a, const Var<T>& b) {
+  return apply(ops::Greater{}, a, b);
+}
+template <class T>
+Var<T> greater_equal(const Var<T>& a, const Var<T>& b) {
+  return apply(ops::GreaterEqual{}, a, b);
+}
+template <class T>
+Var<T> equal(const Var<T>& a, const Var<T>& b) {
+  return apply(ops::Equal{}, a, b);
+}
+template <class T>
+Var<T> maximum(const Var<T>& a, const Var<T>& b) {
+  return apply(ops::Maximum{}, a, b);
+}
+template <class T>
+Var<T> minimum(const Var<T>& a, const Var<T>& b) {
+  return apply(ops::Minimum{}, a, b);
+}
+/// a where the condition is not 0, b elsewhere.
+template <class T>
+Var<T> where(const Var<T>& condition, const Var<T>& a, const Var<T>& b) {
+  return apply(ops::Where{}, condition, a, b);
 }
 
 // Matrix products.
@@ -199,6 +232,11 @@ template <class T>
 Var<T> abs(const Var<T>& x) {
   return apply(ops::Abs{}, x);
 }
+/// 1 / x
+template <class T>
+Var<T> reciprocal(const Var<T>& x) {
+  return apply(ops::Reciprocal{}, x);
+}
 template <class T>
 Var<T> softmax(const Var<T>& x, Index axis = -1) {
   return apply(ops::Softmax{axis}, x);
@@ -257,11 +295,30 @@ template <class T>
 Var<T> mean(const Var<T>& x, std::vector<Index> axes = {}, bool keep_axes = false) {
   return apply(ops::Mean{std::move(axes), keep_axes}, x);
 }
-
-/// Rows of table:(V,D) chosen by indices in [0,V).
+/// The largest value over axes.
 template <class T>
-Var<T> embedding(const Var<T>& table, Tensor<std::int64_t> indices) {
-  return apply(ops::Embedding{std::move(indices)}, table);
+Var<T> max(const Var<T>& x, std::vector<Index> axes = {}, bool keep_axes = false) {
+  return apply(ops::Max{std::move(axes), keep_axes}, x);
+}
+/// log(sum exp(x)) over axes
+template <class T>
+Var<T> log_sum_exp(const Var<T>& x, std::vector<Index> axes = {}, bool keep_axes = false) {
+  return apply(ops::LogSumExp{std::move(axes), keep_axes}, x);
+}
+/// sqrt(sum x^2) over axes
+template <class T>
+Var<T> euclidean_norm(const Var<T>& x, std::vector<Index> axes = {}, bool keep_axes = false) {
+  return apply(ops::EuclideanNorm{std::move(axes), keep_axes}, x);
+}
+
+/// Rows of table:(V,D) chosen by indices in [0,V), given as whole numbers of type T or as integers.
+template <class T>
+Var<T> embedding(const Var<T>& table, const Var<T>& indices) {
+  return apply(ops::Embedding{}, table, indices);
+}
+template <class T>
+Var<T> embedding(const Var<T>& table, const Tensor<std::int64_t>& indices) {
+  return embedding(table, Var<T>(indices.template cast<T>()));
 }
 
 // Losses.

@@ -3,19 +3,18 @@
 //   conv -> batch norm -> + residual -> relu      becomes      one convolution with folded weights
 //   batch norm -> + residual -> relu              becomes      one batch normalisation
 //
-//   w'(o) = w(o) s(o)    b'(o) = (b(o) - mean(o)) s(o) + beta(o)    s = gamma / sqrt(var + epsilon)
-//
 // Folded weights are copies as of now, which cannot be trained; weights that nothing is folded into are
 // shared. Folding rounds differently: results agree to the precision of T, not to the bit. A fused batch
 // normalisation shares its parameters with the original, trains as it does and gives the same bits.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <vector>
 
+#include <tl/graph/fold.hpp>
 #include <tl/graph/graph.hpp>
+#include <tl/graph/layout.hpp>
 #include <tl/graph/separable.hpp>
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
@@ -81,6 +80,7 @@ class Fuser {
     }
     result_.set_outputs(ids_of(graph_.outputs()));
     result_.metadata = graph_.metadata;
+    result_.open_batch = graph_.open_batch;
     join_separable(result_);
     return std::move(result_);
   }
@@ -194,7 +194,7 @@ class Fuser {
     if (chain.norm) {
       w = w.clone();
       b = b.clone();
-      fold(graph_.nodes()[*chain.norm], w, b);
+      fold_into(graph_, graph_.nodes()[*chain.norm], w, b);
     }
     const ops::FusedConv2d operation{*node.operation->template get_if<ops::Conv2d>(), chain.activation};
     std::vector<ValueId> inputs{
@@ -203,23 +203,6 @@ class Fuser {
         result_.add_var(node.name + "/bias", ValueKind::constant, Var<T>(std::move(b)))};
     if (chain.residual >= 0) inputs.push_back(new_id(chain.residual));
     moved(last.output) = result_.add_node(node.name, operation, std::move(inputs), name_of(last.output));
-  }
-
-  /// w and b with the normalisation's scale and shift, computed in double.
-  void fold(const GraphNode<T>& norm, Tensor<T>& w, Tensor<T>& b) const {
-    const double epsilon = norm.operation->template get_if<ops::BatchNorm>()->epsilon;
-    const auto value = [&](std::size_t input, Index o) {
-      return static_cast<double>(tensor(norm, input).data()[o]);
-    };
-    T* weights = w.mutable_data();
-    T* bias = b.mutable_data();
-    const Index row = w.size() / w.shape(0);
-    for (Index o = 0; o < w.shape(0); ++o) {
-      const double scale = value(1, o) / std::sqrt(value(4, o) + epsilon);
-      for (Index i = 0; i < row; ++i)
-        weights[o * row + i] = static_cast<T>(static_cast<double>(weights[o * row + i]) * scale);
-      bias[o] = static_cast<T>((static_cast<double>(bias[o]) - value(3, o)) * scale + value(2, o));
-    }
   }
 
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
@@ -256,7 +239,8 @@ class Fuser {
 /// For inference: every convolution is fused.
 template <class T>
 Graph<T> fused(const Graph<T>& graph) {
-  return fuse_impl::Fuser<T>(graph, std::vector<bool>(graph.nodes().size(), true)).run();
+  const Graph<T> clean = without_layout_copies(graph, true);
+  return fuse_impl::Fuser<T>(clean, std::vector<bool>(clean.nodes().size(), true)).run();
 }
 
 /// By node: nothing trained lies before it, and it computes in training what it computes in inference.
@@ -277,7 +261,8 @@ std::vector<bool> frozen_nodes(const Graph<T>& graph) {
 /// normalisations everywhere. Good until a parameter is frozen or thawed, or the folded ones change.
 template <class T>
 Graph<T> fused_for_training(const Graph<T>& graph) {
-  return fuse_impl::Fuser<T>(graph, frozen_nodes(graph)).run();
+  const Graph<T> clean = without_layout_copies(graph, false);
+  return fuse_impl::Fuser<T>(clean, frozen_nodes(clean)).run();
 }
 
 }  // namespace tl

@@ -192,6 +192,8 @@ class Graph {
     return shapes;
   }
 
+  /// Whether the first axis of its inputs is a batch, of any extent; otherwise all extents are as declared.
+  bool open_batch = true;
   /// Text that travels with the network: labels, preprocessing, origin.
   std::map<std::string, std::string> metadata;
 

@@ -80,7 +80,7 @@ class InPieces {
   }
 
   void find_parts() {
-    if (whole_.inputs().size() != 1 || whole_.outputs().size() != 1) return;
+    if (!whole_.open_batch || whole_.inputs().size() != 1 || whole_.outputs().size() != 1) return;
     const ValueId input = whole_.inputs()[0];
     const Shape example = whole_.value(input).shape;
     if (example.rank() != 4 || example.size() == 0) return;

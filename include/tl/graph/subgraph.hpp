@@ -55,6 +55,7 @@ Graph<T> subgraph(const Graph<T>& whole, std::span<const ValueId> inputs, std::s
   }
   part.set_outputs(new_ids(outputs));
   part.metadata = whole.metadata;
+  part.open_batch = whole.open_batch;
   return part;
 }
 

@@ -1,6 +1,7 @@
-// Text that travels inside a model: the names of its classes, and how images become its input.
+// Text that travels inside a model: the names of its classes, how images become its input, and a reference
+// (reference.hpp).
 //
-// Both stand in the model's metadata (an ONNX file's metadata_props) under the keys below.
+// They stand in the model's metadata (an ONNX file's metadata_props) under the keys below.
 #pragma once
 
 #include <algorithm>
@@ -20,6 +21,9 @@ using Metadata = std::map<std::string, std::string>;
 inline constexpr const char* labels_key = "tl.labels";
 /// A preprocessing specification, for example resize=256,bicubic,crop=224,mean=127,std=128,rgb.
 inline constexpr const char* preprocess_key = "tl.preprocess";
+inline constexpr const char* reference_input_key = "tl.reference.input";
+inline constexpr const char* reference_output_key = "tl.reference.output";
+inline constexpr const char* reference_layers_key = "tl.reference.layers";
 
 /// Stores the names of the classes. They may not hold line feeds.
 inline void set_labels(Metadata& metadata, const std::vector<std::string>& labels) {
@@ -49,6 +53,15 @@ inline std::vector<std::string> labels(const Metadata& metadata) {
 inline std::string preprocess_spec(const Metadata& metadata) {
   const auto it = metadata.find(preprocess_key);
   return it == metadata.end() ? std::string() : it->second;
+}
+
+inline bool has_reference(const Metadata& metadata) {
+  return metadata.count(reference_input_key) > 0 && metadata.count(reference_output_key) > 0;
+}
+
+/// Removes the reference: it holds for the weights it was made with.
+inline void drop_reference(Metadata& metadata) {
+  for (const char* key : {reference_input_key, reference_output_key, reference_layers_key}) metadata.erase(key);
 }
 
 }  // namespace tl::io

@@ -82,8 +82,9 @@ template <class T>
 void unary_backward(Unary op, std::type_identity_t<T> alpha, std::type_identity_t<T> beta, Index n,
                     const T* saved, const T* dy, T* dx);
 
-/// A function of two values. max and min give NaN when either value is NaN.
-enum class Binary { add, sub, mul, div, max, min, pow };
+/// A function of two values. max and min give NaN when either value is NaN. Comparisons give 1 or 0;
+/// keep_where gives a where b is not 0, and 0 elsewhere.
+enum class Binary { add, sub, mul, div, max, min, pow, greater, greater_equal, equal, keep_where };
 
 /// y[i] = f(a[i * stride_a], b[i * stride_b]); strides are 0 (one value for all) or 1. One thread.
 template <class T>

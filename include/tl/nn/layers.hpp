@@ -153,11 +153,9 @@ class Embedding final : public Module<T> {
     table_ = this->add_parameter(
         "weight", random_normal<T>({options.rows, options.width}, 1, RandomScope::next_stream()));
   }
-  Var<T> look_up(Tensor<std::int64_t> indices) const { return embedding(table_, std::move(indices)); }
+  Var<T> look_up(const Tensor<std::int64_t>& indices) const { return embedding(table_, indices); }
   /// Indices given as whole numbers of type T.
-  Var<T> forward(const Var<T>& x) override {
-    return look_up(x.value().plain().template cast<std::int64_t>());
-  }
+  Var<T> forward(const Var<T>& x) override { return embedding(table_, x); }
 
  private:
   Var<T> table_;

@@ -111,6 +111,9 @@ struct Sqrt : UnaryOperation<kernels::Unary::sqrt> {
 struct Abs : UnaryOperation<kernels::Unary::abs> {
   static constexpr std::string_view name = "abs";
 };
+struct Reciprocal : UnaryOperation<kernels::Unary::reciprocal> {
+  static constexpr std::string_view name = "reciprocal";
+};
 
 /// -x
 struct Neg {

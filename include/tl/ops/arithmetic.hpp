@@ -1,4 +1,4 @@
-// Broadcasting arithmetic of two values:  a + b, a - b, a * b, a / b,  and powers x^p with a constant p.
+// Broadcasting arithmetic of two values:  a + b, a - b, a * b, a / b, a^b,  and powers x^p with a constant p.
 //
 // A gradient of a repeated operand is summed over the axes along which it was repeated (sum_to).
 #pragma once
@@ -76,6 +76,33 @@ struct Div {
     const Tensor<T> quotient = div(dy, s.input(1));
     if (d.wants(0)) d.add(0, sum_to(quotient, s.input_shape(0)));
     if (d.wants(1)) d.add(1, scale(sum_to(mul(quotient, s.output()), s.input_shape(1)), T{-1}));
+  }
+};
+
+/// y = a^b      da = dy * b a^(b-1)   db = dy * y log(a), 0 where a = 0
+struct Pow {
+  static constexpr std::string_view name = "pow";
+
+  Shape infer(const Shape& a, const Shape& b) const { return broadcast_shapes(a, b, name); }
+  template <class T>
+  Tensor<T> forward(const Tensor<T>& a, const Tensor<T>& b) const {
+    return binary(kernels::Binary::pow, a, b, name);
+  }
+  static constexpr Reads reads(int input) {
+    return {.inputs = input == 0 ? 0b11u : 0b01u, .output = input == 1};
+  }
+  template <class T>
+  void backward(const Saved<T>& s, const Tensor<T>& dy, GradSink<T>& d) const {
+    if (d.wants(0)) {
+      const Tensor<T>& b = s.input(1);
+      const Tensor<T> power = binary(kernels::Binary::pow, s.input(0), sub(b, Tensor<T>::scalar(T{1})), name);
+      d.add(0, sum_to(mul(dy, mul(b, power)), s.input_shape(0)));
+    }
+    if (d.wants(1)) {
+      const Tensor<T> slope = mul(s.output(), unary(kernels::Unary::log, s.input(0)));
+      const Tensor<T> finite = binary(kernels::Binary::keep_where, slope, s.input(0), name);
+      d.add(1, sum_to(mul(dy, finite), s.input_shape(1)));
+    }
   }
 };
 

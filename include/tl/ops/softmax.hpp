@@ -19,7 +19,9 @@ Tensor<T> along_axis(const Shape& shape, Index signed_axis, const Rows& rows, co
   std::vector<int> order(static_cast<std::size_t>(shape.rank()));
   for (int i = 0; i <= last; ++i) order[static_cast<std::size_t>(i)] = i;
   std::swap(order[static_cast<std::size_t>(axis)], order.back());  // its own inverse
-  const auto innermost = [&](const Tensor<T>& x) { return axis == last ? x.plain() : permute<T>(x, order); };
+  const auto innermost = [&](const Tensor<T>& x) {
+    return (axis == last ? x : permute<T>(x, order)).plain();
+  };
   Shape moved = shape;
   std::swap(moved[axis], moved[last]);
   Tensor<T> y = Tensor<T>::empty(moved);

@@ -29,9 +29,22 @@ void copy_window(const Shape& window, const T* src, const Strides& src_strides, 
   kernels::copy_strided(window.rank(), extents.data(), from.data(), src, to.data(), dst);
 }
 
+/// Whether elements with these strides lie in memory as a layout wants them.
+inline bool lies_as(const Shape& shape, const Strides& strides, Layout layout) {
+  if (layout == Layout::channels_last && shape.rank() != 4) return false;
+  const Strides wanted = strides_of(shape, layout);
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const auto a = static_cast<std::size_t>(axis);
+    if (shape[axis] != 1 && strides[a] != wanted[a]) return false;
+  }
+  return true;
+}
+
 }  // namespace move_impl
 
-/// y(i_axes[0], i_axes[1], ...) = x(i_0, i_1, ...): axis k of y is axis axes[k] of x. y is plain.
+/// y(i_axes[0], i_axes[1], ...) = x(i_0, i_1, ...): axis k of y is axis axes[k] of x. y shares the buffer of
+/// x where memory is in the right order for either layout, as between (N,C,H,W) channels-last and (N,H,W,C)
+/// plain; otherwise it is plain.
 template <class T>
 Tensor<T> permute(const Tensor<T>& x, std::span<const int> axes) {
   TL_CHECK(static_cast<int>(axes.size()) == x.rank(), "[transpose] expected ", x.rank(), " axes for ",
@@ -46,6 +59,9 @@ Tensor<T> permute(const Tensor<T>& x, std::span<const int> axes) {
     seen |= 1u << axis;
     shape[k] = x.shape(axis);
     strides[static_cast<std::size_t>(k)] = from[static_cast<std::size_t>(axis)];
+  }
+  for (const Layout layout : {Layout::plain, Layout::channels_last}) {
+    if (move_impl::lies_as(shape, strides, layout)) return x.reinterpret(shape, layout);
   }
   Tensor<T> y = Tensor<T>::empty(shape);
   move_impl::copy_window(shape, x.data(), strides, y.mutable_data(), y.strides(), Layout::plain);

@@ -139,6 +139,16 @@ class Tensor {
     return view;
   }
 
+  /// The same memory as another shape of as many elements in a layout.
+  Tensor reinterpret(const Shape& shape, Layout layout) const {
+    TL_CHECK(shape.size() == size_ && (layout == Layout::plain || shape.rank() == 4),
+             "[reinterpret] expected ", size_, " elements, got ", shape);
+    Tensor view = *this;
+    view.shape_ = shape;
+    view.layout_ = layout;
+    return view;
+  }
+
   template <class U>
   Tensor<U> cast() const {
     if constexpr (std::is_same_v<U, T>) {

@@ -57,6 +57,7 @@ void replace_head(Model<T>& model, const std::vector<std::string>& class_names, 
   const auto classes = static_cast<Index>(class_names.size());
   const Head head = find_head(model.graph());
   io::set_labels(model.metadata(), class_names);
+  io::drop_reference(model.metadata());
   model.edit([&](Graph<T>& graph) {
     graph.set_outputs({head.input});
     graph = pruned(graph);  // the names of the old head are free again

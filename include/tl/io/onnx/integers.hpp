@@ -2,8 +2,9 @@
 //
 // The extent of the batch is not known then. Every such tensor is therefore computed twice, for two imagined
 // inputs that differ in their open extents: where both agree the number is certain, where they differ it
-// depends on the batch. Moving elements (Gather, Concat, Slice, ...) is done to both; arithmetic is refused
-// on numbers that depend on the batch.
+// depends on the batch. Moving elements (Gather, Concat, Slice, ...) is done to both, and so is arithmetic
+// that keeps numbers affine in the batch, a N + b: two inputs determine those. Other arithmetic is refused on
+// them.
 #pragma once
 
 #include <algorithm>
@@ -75,10 +76,19 @@ Tensor<T> repeat_to(const Tensor<T>& x, const Shape& shape) {
 template <class F>
 IntTensor combine(const IntTensor& a, const IntTensor& b, const F& f) {
   const Shape shape = broadcast_shapes(a.shape(), b.shape(), "arithmetic");
+  constexpr Index most = Index{1} << 28;
+  TL_CHECK(shape.size() <= most, "arithmetic on more than ", most, " whole numbers is not supported");
   const IntTensor left = repeat_to(a, shape), right = repeat_to(b, shape);
   IntTensor y = IntTensor::empty(shape);
   std::transform(left.data(), left.data() + left.size(), right.data(), y.mutable_data(), f);
   return y;
+}
+
+/// The same for both imagined inputs.
+template <class F>
+Integers combine(const Integers& a, const Integers& b, const F& f) {
+  if (a.certain() && b.certain()) return Integers::same(combine(a.tensor(), b.tensor(), f));
+  return {{combine(a.at[0], b.at[0], f), combine(a.at[1], b.at[1], f)}};
 }
 
 /// Arithmetic on numbers from files: overflow and division by zero are errors.
@@ -111,6 +121,18 @@ inline Index mod(Index a, Index b) {
   return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder;
 }
 }  // namespace checked
+
+// Whether the result is affine in the batch when a and b are.
+namespace affine {
+inline bool always(const Integers&, const Integers&) { return true; }
+inline bool product(const Integers& a, const Integers& b) { return a.certain() || b.certain(); }
+inline bool quotient(const Integers& a, const Integers& b) {
+  if (!b.certain()) return false;
+  const Integers rest = combine(a, b, checked::mod);
+  const auto is_zero = [](std::int64_t number) { return number == 0; };
+  return std::ranges::all_of(rest.at[0].span(), is_zero) && std::ranges::all_of(rest.at[1].span(), is_zero);
+}
+}  // namespace affine
 
 /// y[.., i.., ..] = x[.., indices[i..], ..] along one axis.
 template <class T>

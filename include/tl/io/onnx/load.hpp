@@ -4,14 +4,17 @@
 //
 // Weights keep the names of the file's initializers and become parameters, running statistics become buffers.
 // The arithmetic on shapes that exporters leave behind is evaluated; the extent of the batch stays open, even
-// where the exporter has written a number. What is not supported is reported all at once.
+// where the exporter has written a number, unless the network can only be read with that number. What is not
+// supported is reported all at once.
 #pragma once
 
 #include <concepts>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -21,6 +24,16 @@
 #include <tl/nn/model.hpp>
 
 namespace tl::onnx {
+
+template <class T>
+struct LoadOptions {
+  /// Readers of operators that the library does not have, or to be read otherwise: by the operator's name,
+  /// with its domain before it ("com.example.Swirl") where that is not ONNX's own.
+  std::map<std::string, std::function<void(Node<T>&)>> operators{};
+  /// Values of integer inputs on which shapes depend, by name. They are no inputs of the network then, and
+  /// what depends on them alone may be an output.
+  std::map<std::string, IntTensor> whole_numbers{};
+};
 
 namespace load_impl {
 
@@ -54,9 +67,13 @@ class Problems {
 template <class T>
 class Reader {
  public:
-  Reader(const ModelProto& model, const std::filesystem::path& folder)
-      : model_(model), reading_{.model = model, .files = ExternalFiles(folder)} {}
+  Reader(const ModelProto& model, const std::filesystem::path& folder, const LoadOptions<T>& options,
+         bool open_batch)
+      : model_(model), options_(options), reading_{.model = model, .files = ExternalFiles(folder)} {
+    reading_.graph.open_batch = open_batch;
+  }
 
+  /// The graph, or what of it can be read where there are problems().
   Graph<T> read() {
     read_opset();
     count_uses();
@@ -64,10 +81,12 @@ class Reader {
     read_inputs();
     for (const NodeProto& node : model_.graph.nodes) read_node(node);
     read_outputs();
-    TL_CHECK(problems_.empty(), "not supported: ", problems_.text());
     for (const auto& [key, value] : model_.metadata_props) reading_.graph.metadata[key] = value;
     return std::move(reading_.graph);
   }
+  const Problems& problems() const { return problems_; }
+  /// Whether the file declares the first extent of every input.
+  bool declares_batch() const { return declares_batch_; }
 
  private:
   static bool is_standard(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
@@ -111,6 +130,11 @@ class Reader {
     for (const ValueInfoProto& input : model_.graph.inputs) {
       if (reading_.values.count(input.name) > 0) continue;  // old files list the weights too
       Value<T> value;
+      if (const auto known = options_.whole_numbers.find(input.name); known != options_.whole_numbers.end()) {
+        value.integers = Integers::same(known->second);
+        reading_.values[input.name] = std::move(value);
+        continue;
+      }
       try {
         read_input(input, value);
       } catch (const Error& error) {
@@ -132,13 +156,15 @@ class Reader {
       const Dimension& extent = type.shape.dims[i];
       TL_CHECK(extent.value <= largest_extent, "expected extents of at most ", largest_extent, ", got ",
                extent.value);
-      if (i == 0 && extent.value > 0) reading_.fixed_batch = extent.value;
-      const bool open = i == 0 || extent.value <= 0;
+      const bool is_batch = i == 0 && reading_.graph.open_batch;
+      if (is_batch && extent.value > 0) reading_.fixed_batch = extent.value;
+      if (i == 0 && extent.value <= 0) declares_batch_ = false;
+      const bool open = is_batch || extent.value <= 0;
       for (std::size_t which : {0u, 1u})
-        facts.shape[which].push_back(!open    ? extent.value
-                                     : i == 0 ? imagined_batch[which]
-                                              : imagined_size[which]);
-      example.push_back(i == 0 ? 1 : open ? 0 : extent.value);
+        facts.shape[which].push_back(!open      ? extent.value
+                                     : is_batch ? imagined_batch[which]
+                                                : imagined_size[which]);
+      example.push_back(is_batch ? 1 : open ? 0 : extent.value);
     }
     for (const Shape& shape : facts.shape) shape.size();
     value.id = reading_.graph.add_input(input.name, example);
@@ -174,7 +200,10 @@ class Reader {
     }
   }
 
-  auto function_for(const NodeProto& proto) const {
+  std::function<void(Node<T>&)> function_for(const NodeProto& proto) const {
+    const auto own = options_.operators.find(
+        is_standard(proto.domain) ? proto.op_type : concat(proto.domain, '.', proto.op_type));
+    if (own != options_.operators.end()) return own->second;
     TL_CHECK(is_standard(proto.domain), "operators of domain '", proto.domain, "' are not supported");
     bool known = false;
     for (const Operator<T>& op : operator_table<T>()) {
@@ -193,7 +222,11 @@ class Reader {
       if (it == reading_.values.end()) {
         problems_.add("no node computes it", where);
       } else if (!it->second.failed && !it->second.is_computed()) {
-        problems_.add("it does not depend on an input", where);
+        if (options_.whole_numbers.empty()) {
+          problems_.add("it does not depend on an input", where);
+        } else {
+          outputs.push_back(constant_output(it->second, output.name));
+        }
       } else if (!it->second.failed) {
         outputs.push_back(it->second.id);
         GraphValue<T>& value = reading_.graph.value(outputs.back());
@@ -204,7 +237,15 @@ class Reader {
     reading_.graph.set_outputs(std::move(outputs));
   }
 
+  ValueId constant_output(const Value<T>& value, const std::string& name) {
+    const Tensor<T> tensor =
+        value.is_constant() ? value.constant : value.integers.tensor().template cast<T>();
+    return reading_.graph.add_var(name, ValueKind::constant, Var<T>(tensor));
+  }
+
   const ModelProto& model_;
+  const LoadOptions<T>& options_;
+  bool declares_batch_ = true;
   Reading<T> reading_;
   Problems problems_;
   std::map<std::string, int> names_;
@@ -215,16 +256,26 @@ class Reader {
 /// The graph of a decoded model; external data are looked for in `folder`. Throws tl::Error with everything
 /// that is not supported.
 template <std::floating_point T>
-Graph<T> to_graph(const ModelProto& model, const std::filesystem::path& folder) {
-  return load_impl::Reader<T>(model, folder).read();
+Graph<T> to_graph(const ModelProto& model, const std::filesystem::path& folder,
+                  const LoadOptions<std::type_identity_t<T>>& options = {}) {
+  load_impl::Reader<T> reader(model, folder, options, true);
+  Graph<T> graph = reader.read();
+  if (reader.problems().empty()) return graph;
+  if (reader.declares_batch()) {  // its first axis may not be a batch
+    load_impl::Reader<T> as_declared(model, folder, options, false);
+    graph = as_declared.read();
+    if (as_declared.problems().empty()) return graph;
+  }
+  fail("not supported: ", reader.problems().text());
 }
 
 /// The graph of an .onnx file. Throws tl::Error, naming the file.
 template <std::floating_point T>
-Graph<T> load_graph(const std::filesystem::path& path) {
+Graph<T> load_graph(const std::filesystem::path& path,
+                    const LoadOptions<std::type_identity_t<T>>& options = {}) {
   const ModelProto model = read_model(path);
   try {
-    return to_graph<T>(model, path.parent_path());
+    return to_graph<T>(model, path.parent_path(), options);
   } catch (const Error& error) {
     fail("[onnx] cannot load '", path.string(), "': ", error.what());
   }
@@ -232,12 +283,13 @@ Graph<T> load_graph(const std::filesystem::path& path) {
 
 /// The model of an .onnx file with one input and one output; see load_graph for others.
 template <std::floating_point T>
-Model<T> load(const std::filesystem::path& path) {
-  return Model<T>(load_graph<T>(path));
+Model<T> load(const std::filesystem::path& path, const LoadOptions<std::type_identity_t<T>>& options = {}) {
+  return Model<T>(load_graph<T>(path, options));
 }
 
-TL_PRECOMPILED(Graph<float> to_graph<float>(const ModelProto&, const std::filesystem::path&))
-TL_PRECOMPILED(Graph<float> load_graph<float>(const std::filesystem::path&))
-TL_PRECOMPILED(Model<float> load<float>(const std::filesystem::path&))
+TL_PRECOMPILED(Graph<float> to_graph<float>(const ModelProto&, const std::filesystem::path&,
+                                            const LoadOptions<float>&))
+TL_PRECOMPILED(Graph<float> load_graph<float>(const std::filesystem::path&, const LoadOptions<float>&))
+TL_PRECOMPILED(Model<float> load<float>(const std::filesystem::path&, const LoadOptions<float>&))
 
 }  // namespace tl::onnx

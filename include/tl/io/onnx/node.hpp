@@ -34,7 +34,8 @@ struct Value {
   std::string name;              ///< of the initializer that a constant comes from
   bool is_initializer = false;   ///< a constant that may be a weight, not one fixed by the definition
   bool is_transposed = false;    ///< the graph holds this constant transposed, as the weight of Linear
-  bool is_whole_number = false;  ///< an input of an integer type, which only Cast may read
+  bool is_whole_number = false;  ///< of an integer type or bool: only Cast, choices and look-ups may read it
+  bool is_truth = false;         ///< a computed value that is 0 or 1
   bool failed = false;           ///< the node that makes it could not be read: its readers stay silent
 
   bool is_constant() const { return constant.defined(); }
@@ -242,6 +243,28 @@ class Node {
   const std::string& output_name(int i = 0) const { return proto_.outputs[static_cast<std::size_t>(i)]; }
   const std::string& name() const { return name_; }
 
+  /// Whether input i is a constant of one element.
+  bool is_scalar(int i) {
+    const Value<T>& value = input(i);
+    if (value.is_integer()) return value.integers.certain() && value.integers.at[0].size() == 1;
+    return value.is_constant() && value.constant.size() == 1;
+  }
+  /// The input as 0 and 1: the result of a comparison, or whole numbers known at load time.
+  ValueId truth(int i) {
+    const Value<T>& value = input(i);
+    if (value.is_integer())
+      return add_constant(value.integers.tensor().template cast<T>(), tl::concat("condition_", i));
+    TL_CHECK(value.is_truth, "input ", i, " is expected to be the result of a comparison");
+    return value.id;
+  }
+  /// Indices, or other whole numbers given when the network runs.
+  ValueId whole_numbers(int i) {
+    const Value<T>& value = input(i);
+    TL_CHECK(value.is_computed() && value.is_whole_number, "input ", i,
+             " is expected to be of an integer type");
+    return value.id;
+  }
+
   // ---- Results -----------------------------------------------------------------------------------------
 
   void set(Value<T> value, int output = 0) {
@@ -259,6 +282,11 @@ class Node {
     value.constant = std::move(tensor);
     value.name = output_name(output);
     set(std::move(value), output);
+  }
+  /// Marks the result as truth values, of type bool.
+  void mark_truth() {
+    Value<T>& value = reading_.values.at(output_name());
+    value.is_truth = value.is_whole_number = value.is_computed();
   }
   /// The result is the first input itself.
   void pass_through() {
@@ -305,6 +333,10 @@ class Node {
   }
   ValueId add_constant(Tensor<T> tensor, std::string_view suffix) {
     return add_var(concat(name_, '/', suffix), ValueKind::constant, std::move(tensor));
+  }
+
+  ValueId number_constant(double number, std::string_view suffix) {
+    return add_constant(Tensor<T>::scalar(static_cast<T>(number)), suffix);
   }
 
   /// An operation on floating-point inputs: computed now when all are constant, a graph node otherwise.

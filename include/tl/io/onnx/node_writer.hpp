@@ -106,11 +106,21 @@ class NodeWriter {
   std::string before(std::string_view type) {
     NodeProto node = node_;
     node.op_type = type;
-    node.name = inner(type);
-    node.outputs = {node_.outputs[0] + "/" + std::string(type)};
-    document_.model.graph.nodes.push_back(node);
-    return node.outputs[0];
+    return before(std::move(node));
   }
+  /// A conversion of an input before this node; its result is returned.
+  std::string cast_before(std::size_t i, DataType type) {
+    NodeProto node;
+    node.op_type = "Cast";
+    node.inputs = {node_.inputs[i]};
+    node.attributes.emplace_back();
+    node.attributes[0].name = "to";
+    node.attributes[0].type = AttributeType::int_value;
+    node.attributes[0].i = static_cast<Index>(type);
+    return before(std::move(node));
+  }
+  /// The element type of values.
+  DataType number() const { return document_.number; }
   void inputs(std::vector<std::string> names) { node_.inputs = std::move(names); }
   const std::string& input_name(std::size_t i) const { return node_.inputs[i]; }
 
@@ -118,6 +128,13 @@ class NodeWriter {
 
  private:
   std::string inner(std::string_view name) const { return node_.name + "/" + std::string(name); }
+
+  std::string before(NodeProto node) {
+    node.name = inner(node.op_type);
+    node.outputs = {node_.outputs[0] + "/" + node.op_type};
+    document_.model.graph.nodes.push_back(node);
+    return node.outputs[0];
+  }
 
   NodeWriter& input(TensorProto tensor) {
     node_.inputs.push_back(tensor.name);

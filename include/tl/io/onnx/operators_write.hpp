@@ -5,14 +5,18 @@
 #pragma once
 
 #include <cmath>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <tl/io/onnx/node_writer.hpp>
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
+#include <tl/ops/compare.hpp>
 #include <tl/ops/conv.hpp>
 #include <tl/ops/conv_transpose.hpp>
 #include <tl/ops/dropout.hpp>
+#include <tl/ops/embedding.hpp>
 #include <tl/ops/linear.hpp>
 #include <tl/ops/norm.hpp>
 #include <tl/ops/pool.hpp>
@@ -80,7 +84,25 @@ inline void write(NodeWriter& n, const ops::Add&) { n.op("Add"); }
 inline void write(NodeWriter& n, const ops::Sub&) { n.op("Sub"); }
 inline void write(NodeWriter& n, const ops::Mul&) { n.op("Mul"); }
 inline void write(NodeWriter& n, const ops::Div&) { n.op("Div"); }
+inline void write(NodeWriter& n, const ops::Pow&) { n.op("Pow"); }
 inline void write(NodeWriter& n, const ops::Power& op) { n.op("Pow").input("exponent", op.exponent); }
+inline void write(NodeWriter& n, const ops::Maximum&) { n.op("Max"); }
+inline void write(NodeWriter& n, const ops::Minimum&) { n.op("Min"); }
+
+/// Comparisons give bool in ONNX.
+inline void write_comparison(NodeWriter& n, std::string_view type) {
+  const std::string truth = n.before(type);
+  n.op("Cast").attribute("to", static_cast<Index>(n.number())).inputs({truth});
+}
+inline void write(NodeWriter& n, const ops::Greater&) { write_comparison(n, "Greater"); }
+inline void write(NodeWriter& n, const ops::GreaterEqual&) { write_comparison(n, "GreaterOrEqual"); }
+inline void write(NodeWriter& n, const ops::Equal&) { write_comparison(n, "Equal"); }
+inline void write(NodeWriter& n, const ops::Where&) {
+  const std::string condition = n.cast_before(0, DataType::boolean);
+  n.op("Where").inputs({condition, n.input_name(1), n.input_name(2)});
+}
+
+inline void write(NodeWriter& n, const ops::Reciprocal&) { n.op("Reciprocal"); }
 inline void write(NodeWriter& n, const ops::Neg&) { n.op("Neg"); }
 inline void write(NodeWriter& n, const ops::Relu&) { n.op("Relu"); }
 inline void write(NodeWriter& n, const ops::Sigmoid&) { n.op("Sigmoid"); }
@@ -131,8 +153,10 @@ inline void write(NodeWriter& n, const ops::Sum& op) {
   n.op("ReduceSum").attribute("keepdims", Index{op.keep_axes});
   if (!op.axes.empty()) n.input("axes", op.axes);
 }
-inline void write(NodeWriter& n, const ops::Mean& op) {
-  n.op("ReduceMean").attribute("keepdims", Index{op.keep_axes});
+/// Reductions whose axes are an attribute up to operator set 17.
+template <class Op>
+void write_reduction(NodeWriter& n, std::string_view type, const Op& op) {
+  n.op(type).attribute("keepdims", Index{op.keep_axes});
   if (op.axes.empty()) return;
   if (n.opset() < 18) {
     n.attribute("axes", op.axes);
@@ -140,6 +164,10 @@ inline void write(NodeWriter& n, const ops::Mean& op) {
     n.input("axes", op.axes);
   }
 }
+inline void write(NodeWriter& n, const ops::Mean& op) { write_reduction(n, "ReduceMean", op); }
+inline void write(NodeWriter& n, const ops::Max& op) { write_reduction(n, "ReduceMax", op); }
+inline void write(NodeWriter& n, const ops::LogSumExp& op) { write_reduction(n, "ReduceLogSumExp", op); }
+inline void write(NodeWriter& n, const ops::EuclideanNorm& op) { write_reduction(n, "ReduceL2", op); }
 
 // ---- Moving elements -----------------------------------------------------------------------------------
 
@@ -163,6 +191,10 @@ inline void write(NodeWriter& n, const ops::Slice& op) {
 }
 inline void write(NodeWriter& n, const ops::Take& op) {
   n.op("Gather").attribute("axis", op.axis).input("indices", op.indices);
+}
+inline void write(NodeWriter& n, const ops::Embedding&) {
+  const std::string indices = n.cast_before(1, DataType::int64);
+  n.op("Gather").attribute("axis", Index{0}).inputs({n.input_name(0), indices});
 }
 inline void write(NodeWriter& n, const ops::Pad& op) {
   std::vector<Index> pads = op.before;

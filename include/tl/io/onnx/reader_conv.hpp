@@ -18,6 +18,7 @@ namespace tl::onnx::operators {
 
 template <class T>
 bool is_signal(Node<T>& n) {
+  TL_CHECK(n.shape(0).rank() != 5, "volumes (N,C,D,H,W) are not supported, got ", n.shape(0));
   return n.shape(0).rank() == 3;
 }
 /// A signal, or the weights of one, as an image of one row.
@@ -107,7 +108,7 @@ ValueId take_padding(Node<T>& n, ops::Padding2& padding) {
 template <class T>
 void conv(Node<T>& n) {
   const Shape& w = n.shape(1);
-  TL_CHECK((w.rank() == 4 || w.rank() == 3) && n.shape(0).rank() == w.rank(),
+  TL_CHECK(w.rank() == (is_signal(n) ? 3 : 4) && n.shape(0).rank() == w.rank(),
            "expected x(N,C,H,W), w(O,C/G,KH,KW), got ", n.shape(0), ", ", w);
   const ops::Size2 kernel{w.rank() == 3 ? 1 : w[2], w[w.rank() - 1]};
   TL_CHECK(pair_attribute(n, "kernel_shape", {kernel.h, kernel.w}) == kernel,

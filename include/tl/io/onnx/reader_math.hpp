@@ -8,11 +8,14 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <tl/io/onnx/node.hpp>
 #include <tl/ops/activation.hpp>
 #include <tl/ops/arithmetic.hpp>
+#include <tl/ops/compare.hpp>
 #include <tl/ops/dropout.hpp>
 #include <tl/ops/linear.hpp>
 #include <tl/ops/reduce.hpp>
@@ -46,10 +49,14 @@ bool arithmetic_6(Node<T>& n, const Op& op) {
 
 /// A floating-point operation, or the same on whole numbers known at load time.
 template <class T, class Op, class F>
-void arithmetic(Node<T>& n, Op op, const F& on_integers) {
+void arithmetic(Node<T>& n, Op op, const F& on_integers,
+                bool (*is_affine)(const Integers&, const Integers&)) {
   if (arithmetic_6(n, op)) return;
   if (n.input(0).is_integer() && n.input(1).is_integer()) {
-    n.set_integers(Integers::same(combine(n.integers(0).tensor(), n.integers(1).tensor(), on_integers)));
+    const Integers &a = n.integers(0), &b = n.integers(1);
+    const bool certain = a.certain() && b.certain();
+    if (!certain && !is_affine(a, b)) a.tensor(), b.tensor();  // throws: one of them is open
+    n.set_integers(combine(a, b, on_integers));
   } else {
     n.compute(std::move(op), {0, 1});
   }
@@ -88,15 +95,15 @@ void add(Node<T>& n) {
     n.set(n.input(i));
     return;
   }
-  arithmetic(n, ops::Add{}, checked::add);
+  arithmetic(n, ops::Add{}, checked::add, affine::always);
 }
 template <class T>
 void sub(Node<T>& n) {
-  arithmetic(n, ops::Sub{}, checked::sub);
+  arithmetic(n, ops::Sub{}, checked::sub, affine::always);
 }
 template <class T>
 void div(Node<T>& n) {
-  arithmetic(n, ops::Div{}, checked::div);
+  arithmetic(n, ops::Div{}, checked::div, affine::quotient);
 }
 
 /// x sigmoid(x) arrives as two nodes.
@@ -122,21 +129,21 @@ void mul(Node<T>& n) {
     n.set(n.input(gate));
     return;
   }
-  arithmetic(n, ops::Mul{}, checked::mul);
+  arithmetic(n, ops::Mul{}, checked::mul, affine::product);
 }
 
-/// y = x0 + x1 + ...
-template <class T>
-void sum(Node<T>& n) {
+/// An operation of two values, applied to any number of inputs from the first to the last.
+template <class T, class Op>
+void chain(Node<T>& n) {
   TL_CHECK(n.input_count() >= 1, "expected at least one input");
   if (n.input_count() == 1) return n.pass_through();
-  if (n.input_count() == 2) return n.compute(ops::Add{}, {0, 1});
+  if (n.input_count() == 2) return n.compute(Op{}, {0, 1});
   bool after = false;
   for (int i = 0; i < n.input_count(); ++i) after = after || n.after_weight(i);
   ValueId total = n.operand(0, after);
   for (int i = 1; i + 1 < n.input_count(); ++i)
-    total = n.add_node(ops::Add{}, {total, n.operand(i, after)}, std::to_string(i));
-  n.emit(ops::Add{}, {total, n.operand(n.input_count() - 1, after)});
+    total = n.add_node(Op{}, {total, n.operand(i, after)}, std::to_string(i));
+  n.emit(Op{}, {total, n.operand(n.input_count() - 1, after)});
 }
 
 template <class T>
@@ -147,25 +154,29 @@ void mod(Node<T>& n) {
 
 template <class T>
 void pow(Node<T>& n) {
-  n.flag("broadcast", false);  // before operator set 7; the exponent is one number here
+  if (!n.is_scalar(1)) return arithmetic_6(n, ops::Pow{}) ? void() : n.compute(ops::Pow{}, {0, 1});
+  n.flag("broadcast", false);  // before operator set 7; one number is repeated in any case
   n.integer("axis", 0);
   n.compute(ops::Power{.exponent = n.scalar(1)}, {0});
 }
 
-/// Minimum or maximum of whole numbers, or of a value and a constant bound.
+/// Minimum or maximum of any number of values, of a value and a constant bound, or of two whole numbers.
 template <class T, bool is_min>
 void bound(Node<T>& n) {
-  TL_CHECK(n.input_count() == 2, "expected two inputs, got ", n.input_count());
-  if (n.input(0).is_integer() && n.input(1).is_integer()) {
-    n.set_integers(
-        Integers::same(combine(n.integers(0).tensor(), n.integers(1).tensor(),
-                               [](Index a, Index b) { return is_min ? std::min(a, b) : std::max(a, b); })));
-    return;
-  }
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  const int x = n.input(0).is_computed() ? 0 : 1;
-  const double limit = n.scalar(1 - x);
-  n.compute(is_min ? ops::Clip(-infinity, limit) : ops::Clip(limit, infinity), {x});
+  if (n.input_count() == 2) {
+    if (n.input(0).is_integer() && n.input(1).is_integer()) {
+      return n.set_integers(
+          Integers::same(combine(n.integers(0).tensor(), n.integers(1).tensor(),
+                                 [](Index a, Index b) { return is_min ? std::min(a, b) : std::max(a, b); })));
+    }
+    const int x = n.input(0).is_computed() ? 0 : 1;
+    if (n.input(x).is_computed() && n.is_scalar(1 - x) && !n.own_file()) {
+      const double limit = n.scalar(1 - x);
+      return n.compute(is_min ? ops::Clip(-infinity, limit) : ops::Clip(limit, infinity), {x});
+    }
+  }
+  chain<T, std::conditional_t<is_min, ops::Minimum, ops::Maximum>>(n);
 }
 template <class T>
 void min(Node<T>& n) {
@@ -225,6 +236,59 @@ void p_relu(Node<T>& n) {
   n.emit(ops::Sub{}, {positive, n.add_node(ops::Mul{}, {slope, negative}, "sloped")});
 }
 
+/// alpha elu(x / alpha)
+template <class T>
+void celu(Node<T>& n) {
+  const double alpha = n.number("alpha", 1);
+  TL_CHECK(alpha != 0, "expected an alpha other than 0");
+  const ValueId narrow =
+      n.add_node(ops::Mul{}, {n.operand(0, false), n.number_constant(1 / alpha, "narrow")}, "scaled");
+  n.emit(ops::Mul{}, {n.add_node(ops::Elu{}, {narrow}, "elu"), n.number_constant(alpha, "wide")});
+}
+
+/// x / (1 + |x|)
+template <class T>
+void softsign(Node<T>& n) {
+  const ValueId x = n.operand(0, false);
+  const ValueId size = n.add_node(ops::Abs{}, {x}, "abs");
+  n.emit(ops::Div{}, {x, n.add_node(ops::Add{}, {size, n.number_constant(1, "one")}, "size")});
+}
+
+/// x > alpha ? x : 0
+template <class T>
+void thresholded_relu(Node<T>& n) {
+  const ValueId x = n.operand(0, false);
+  const ValueId above =
+      n.add_node(ops::Greater{}, {x, n.number_constant(n.number("alpha", 1), "alpha")}, "above");
+  n.emit(ops::Where{}, {above, x, n.number_constant(0, "zero")});
+}
+
+/// x < -lambd ? x + bias : x > lambd ? x - bias : 0
+template <class T>
+void shrink(Node<T>& n) {
+  const double bias = n.number("bias", 0), lambd = n.number("lambd", 0.5);
+  const ValueId x = n.operand(0, false), zero = n.number_constant(0, "zero");
+  const auto part = [&](bool positive) {
+    const std::string side = positive ? "positive" : "negative";
+    const ValueId limit = n.number_constant(positive ? lambd : -lambd, side + "_limit");
+    const ValueId outside =
+        n.add_node(ops::Greater{}, {positive ? x : limit, positive ? limit : x}, side + "_outside");
+    const ValueId moved = n.add_node(
+        ops::Add{}, {x, n.number_constant(positive ? -bias : bias, side + "_bias")}, side + "_moved");
+    return n.add_node(ops::Where{}, {outside, moved, zero}, side);
+  };
+  const ValueId negative = part(false);
+  n.emit(ops::Add{}, {negative, part(true)});
+}
+
+/// 1 for positive numbers, -1 for negative ones
+template <class T>
+void sign(Node<T>& n) {
+  const ValueId x = n.operand(0, false), zero = n.number_constant(0, "zero");
+  const ValueId negative = n.add_node(ops::Greater{}, {zero, x}, "negative");
+  n.emit(ops::Sub{}, {n.add_node(ops::Greater{}, {x, zero}, "positive"), negative});
+}
+
 template <class T>
 void hard_sigmoid(Node<T>& n) {
   n.compute(ops::HardSigmoid(n.number("alpha", 0.2), n.number("beta", 0.5)), {0});
@@ -236,14 +300,11 @@ void gelu(Node<T>& n) {
   if (approximate == "none") return n.compute(ops::Gelu{}, {0});
   // x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 = x sigmoid(x (a + b x^2))
   TL_CHECK(approximate == "tanh", "approximate '", approximate, "' is not supported");
-  const auto constant = [&](double value, std::string_view name) {
-    return n.add_constant(Tensor<T>::scalar(static_cast<T>(value)), name);
-  };
   const double a = 1.5957691216057308;
   const ValueId x = n.operand(0, false);
   const ValueId square = n.add_node(ops::Mul{}, {x, x}, "square");
-  const ValueId cubic = n.add_node(ops::Mul{}, {square, constant(a * 0.044715, "b")}, "cubic");
-  const ValueId factor = n.add_node(ops::Add{}, {cubic, constant(a, "a")}, "factor");
+  const ValueId cubic = n.add_node(ops::Mul{}, {square, n.number_constant(a * 0.044715, "b")}, "cubic");
+  const ValueId factor = n.add_node(ops::Add{}, {cubic, n.number_constant(a, "a")}, "factor");
   const ValueId inside = n.add_node(ops::Mul{}, {x, factor}, "inside");
   n.emit(ops::Mul{}, {x, n.add_node(ops::Sigmoid{}, {inside}, "gate")});
 }
@@ -312,14 +373,11 @@ void gemm(Node<T>& n) {
   const bool scaled = alpha != 1, added = has_c && bias < 0;
   if (!scaled && !added) return n.emit(ops::Linear{}, std::move(inputs));
 
-  const auto times = [&n](double factor, std::string_view name) {
-    return n.add_constant(Tensor<T>::scalar(static_cast<T>(factor)), name);
-  };
   ValueId y = n.add_node(ops::Linear{}, std::move(inputs), "product");
-  if (scaled && !added) return n.emit(ops::Mul{}, {y, times(alpha, "alpha")});
-  if (scaled) y = n.add_node(ops::Mul{}, {y, times(alpha, "alpha")}, "scaled");
+  if (scaled && !added) return n.emit(ops::Mul{}, {y, n.number_constant(alpha, "alpha")});
+  if (scaled) y = n.add_node(ops::Mul{}, {y, n.number_constant(alpha, "alpha")}, "scaled");
   ValueId c = n.operand(2, true);
-  if (beta != 1) c = n.add_node(ops::Mul{}, {c, times(beta, "beta")}, "scaled_bias");
+  if (beta != 1) c = n.add_node(ops::Mul{}, {c, n.number_constant(beta, "beta")}, "scaled_bias");
   n.emit(ops::Add{}, {y, c});
 }
 
@@ -352,9 +410,48 @@ void softmax_1(Node<T>& n) {
 template <class T, class Op>
 void reduce(Node<T>& n) {
   Op op{.axes = n.extents("axes", 1), .keep_axes = n.flag("keepdims", true)};
-  const bool nothing = n.flag("noop_with_empty_axes", false) && op.axes.empty();
-  if (nothing) return n.pass_through();
+  if (n.flag("noop_with_empty_axes", false) && op.axes.empty()) {
+    constexpr bool of_one_is_itself = !std::is_same_v<Op, ops::EuclideanNorm>;
+    TL_CHECK(of_one_is_itself, "noop_with_empty_axes without axes is not supported");
+    return n.pass_through();
+  }
   n.compute(std::move(op), {0});
+}
+
+/// Reductions written with others: the axes go to `Op`, which is applied to f(x).
+template <class T, class Op, class F>
+ValueId reduce_mapped(Node<T>& n, const F& f, std::string_view suffix) {
+  Op op{.axes = n.extents("axes", 1), .keep_axes = n.flag("keepdims", true)};
+  TL_CHECK(!n.flag("noop_with_empty_axes", false) || !op.axes.empty(),
+           "noop_with_empty_axes without axes is not supported");
+  const ValueId x = f(n.operand(0, false));
+  if (!suffix.empty()) return n.add_node(std::move(op), {x}, suffix);
+  n.emit(std::move(op), {x});
+  return -1;
+}
+template <class T>
+void reduce_min(Node<T>& n) {
+  const auto turned = [&](ValueId x) { return n.add_node(ops::Neg{}, {x}, "turned"); };
+  n.emit(ops::Neg{}, {reduce_mapped<T, ops::Max>(n, turned, "largest")});
+}
+template <class T>
+void reduce_l1(Node<T>& n) {
+  reduce_mapped<T, ops::Sum>(
+      n, [&](ValueId x) { return n.add_node(ops::Abs{}, {x}, "abs"); }, "");
+}
+template <class T>
+void reduce_sum_square(Node<T>& n) {
+  reduce_mapped<T, ops::Sum>(
+      n,
+      [&](ValueId x) {
+        return n.add_node(ops::Mul{}, {x, x}, "square");
+      },
+      "");
+}
+template <class T>
+void reduce_log_sum(Node<T>& n) {
+  n.emit(ops::Log{}, {reduce_mapped<T, ops::Sum>(
+                         n, [](ValueId x) { return x; }, "sum")});
 }
 
 /// Products of whole numbers.

@@ -11,6 +11,9 @@
 #include <vector>
 
 #include <tl/io/onnx/node.hpp>
+#include <tl/ops/arithmetic.hpp>
+#include <tl/ops/compare.hpp>
+#include <tl/ops/embedding.hpp>
 #include <tl/ops/shape.hpp>
 #include <tl/ops/take.hpp>
 
@@ -74,17 +77,19 @@ void constant_of_shape(Node<T>& n) {
 
 template <class T>
 void range(Node<T>& n) {
-  const Index start = n.integers(0).tensor().item(), limit = n.integers(1).tensor().item();
-  const Index step = n.integers(2).tensor().item();
+  const Index start = n.integers(0).tensor().item(), step = n.integers(2).tensor().item();
   TL_CHECK(step != 0, "expected a step other than 0");
   constexpr Index most = Index{1} << 20;
-  std::vector<Index> values;
-  for (Index i = start; step > 0 ? i < limit : i > limit; i = checked::add(i, step)) {
-    TL_CHECK(static_cast<Index>(values.size()) < most, "ranges of more than ", most,
-             " numbers are not supported");
-    values.push_back(i);
+  std::array<std::vector<Index>, 2> values;
+  for (std::size_t which : {0u, 1u}) {
+    const Index limit = n.integers(1).at[which].item();
+    for (Index i = start; step > 0 ? i < limit : i > limit; i = checked::add(i, step)) {
+      TL_CHECK(static_cast<Index>(values[which].size()) < most, "ranges of more than ", most,
+               " numbers are not supported");
+      values[which].push_back(i);
+    }
   }
-  n.set_integers(Integers::vector({values, values}));
+  n.set_integers(Integers::vector(values));
 }
 
 // ---- Shapes --------------------------------------------------------------------------------------------
@@ -171,6 +176,10 @@ void reshape_by(Node<T>& n, const F& new_shape) {
   const auto from = shapes_of(n, 0);
   const std::array<Shape, 2> to = {new_shape(from[0]), new_shape(from[1])};
   if (n.input(0).is_computed()) return reshape_to(n, to);
+  if (n.input(0).is_integer()) {
+    const Integers& x = n.integers(0);
+    return n.set_integers({{x.at[0].reshape(to[0]), x.at[1].reshape(to[1])}});
+  }
   TL_CHECK(to[0] == to[1], "a constant cannot take a shape that depends on the batch");
   n.move(ops::Reshape{.shape = {to[0].begin(), to[0].end()}});
 }
@@ -374,9 +383,30 @@ ops::Take take_along(Node<T>& n, Index axis, std::span<const Index> indices) {
   return take;
 }
 
+/// Whether input 1 names every position of a list, input 0, in order, for any batch.
+template <class T>
+bool names_all_in_order(Node<T>& n) {
+  for (std::size_t which : {0u, 1u}) {
+    const IntTensor& indices = n.integers(1).at[which];
+    if (n.shape(0, which) != Shape{indices.size()}) return false;
+    Index expected = 0;
+    for (const Index index : indices.span()) {
+      if (index != expected++) return false;
+    }
+  }
+  return true;
+}
+
 template <class T>
 void gather(Node<T>& n) {
   const Index axis = n.integer("axis", 0);
+  if (n.input(1).is_computed()) {  // rows of a table, chosen when the network runs
+    TL_CHECK(axis == 0 && n.input(0).is_constant(),
+             "indices that are not known at load time can choose rows of a weight only");
+    return n.emit(ops::Embedding{}, {n.weight(0), n.whole_numbers(1)});
+  }
+  if (n.input(0).is_computed() && !n.integers(1).certain() && axis == 0 && names_all_in_order(n))
+    return reshape_to(n, shapes_of(n, 1));
   const IntTensor& indices = n.integers(1).tensor();
   if (n.input(0).is_integer()) {
     n.set_integers(n.integers(0).map([&](const IntTensor& x) { return onnx::gather(x, indices, axis); }));
@@ -477,9 +507,13 @@ void cast(Node<T>& n) {
   TL_CHECK(bytes_per_element(to) > 0, "a conversion to ", type_name(to), " is not supported");
   const Value<T>& x = n.input(0);
   if (x.is_computed()) {
-    TL_CHECK(is_floating(to), "a conversion of computed values to ", type_name(to), " is not supported");
+    // This library's own files convert only what is a whole number, or a condition, already.
+    const bool remains = x.is_truth || (x.is_whole_number && to == DataType::int64) || n.own_file();
+    TL_CHECK(is_floating(to) || remains, "a conversion of computed values to ", type_name(to),
+             " is not supported");
     Value<T> number = x;
-    number.is_whole_number = false;
+    number.is_whole_number = !is_floating(to);
+    number.is_truth = x.is_truth || to == DataType::boolean;
     n.set(std::move(number));
   } else if (x.is_integer() && is_floating(to)) {
     n.set_constant(x.integers.tensor().template cast<T>());
@@ -501,22 +535,43 @@ void cast(Node<T>& n) {
   }
 }
 
-/// Comparisons of whole numbers, as 0 and 1.
-template <class T, class Compare>
+/// Comparisons, as 0 and 1. `turned`: the operation takes the second input first.
+template <class T, class OnIntegers, class Op, bool turned = false>
 void compare(Node<T>& n) {
-  n.set_integers(Integers::same(combine(n.integers(0).tensor(), n.integers(1).tensor(),
-                                        [](Index a, Index b) -> Index { return Compare{}(a, b); })));
+  if (n.input(0).is_integer() && n.input(1).is_integer()) {
+    n.set_integers(Integers::same(combine(n.integers(0).tensor(), n.integers(1).tensor(),
+                                          [](Index a, Index b) -> Index { return OnIntegers{}(a, b); })));
+  } else {
+    n.compute(Op{}, {turned ? 1 : 0, turned ? 0 : 1});
+    n.mark_truth();
+  }
+}
+
+/// And as a product, Or as a maximum of truth values.
+template <class T, class OnIntegers, class Op>
+void logical(Node<T>& n) {
+  if (n.input(0).is_integer() && n.input(1).is_integer()) return compare<T, OnIntegers, ops::Equal>(n);
+  n.emit(Op{}, {n.truth(0), n.truth(1)});
+  n.mark_truth();
 }
 
 template <class T>
 void logical_not(Node<T>& n) {
+  if (n.input(0).is_computed()) {
+    n.emit(ops::Equal{}, {n.truth(0), n.number_constant(0, "false")});
+    return n.mark_truth();
+  }
   n.set_integers(Integers::same(
       combine(n.integers(0).tensor(), IntTensor::scalar(0), [](Index a, Index) -> Index { return a == 0; })));
 }
 
-/// Whole numbers a where the condition holds, b elsewhere.
+/// a where the condition holds, b elsewhere.
 template <class T>
 void where(Node<T>& n) {
+  if (!n.input(0).is_integer() || !n.input(1).is_integer() || !n.input(2).is_integer()) {
+    const bool after = n.after_weight(1) || n.after_weight(2);
+    return n.emit(ops::Where{}, {n.truth(0), n.operand(1, after), n.operand(2, after)});
+  }
   const IntTensor& condition = n.integers(0).tensor();
   Integers result;
   for (std::size_t which : {0u, 1u}) {
@@ -531,6 +586,34 @@ void where(Node<T>& n) {
     result.at[which] = y;
   }
   n.set_integers(std::move(result));
+}
+
+/// y = (x - zero point) scale, for whole numbers known at load time: a weight becomes one of floating point.
+template <class T>
+void dequantize_linear(Node<T>& n) {
+  TL_CHECK(n.input(0).is_integer(), "only weights can be dequantised: export without quantised activations");
+  const IntTensor& x = n.integers(0).tensor();
+  const Index signed_axis = n.integer("axis", 1);
+  TL_CHECK(n.integer("block_size", 0) == 0, "blocks of scales are not supported");
+  n.integer("output_dtype", 0);  // everything is computed in T
+  Value<T>& scale = n.input(1);
+  TL_CHECK(scale.is_constant(), "its scale is expected to be constant");
+  const auto along = [&](const auto& list) {  // a number for all, or one for each position of the axis
+    if (list.size() == 1) return list.reshape({});
+    const int axis = x.shape().axis(signed_axis);
+    TL_CHECK(list.shape() == Shape{x.shape(axis)}, "expected a scale for all, or ", x.shape(axis), ", got ",
+             list.shape());
+    Shape shape;
+    for (int i = 0; i < x.rank(); ++i) shape.push_back(i == axis ? x.shape(i) : 1);
+    return list.reshape(shape);
+  };
+  const IntTensor zero = n.has_input(2) ? along(n.integers(2).tensor()) : IntTensor::scalar(0);
+  n.count_folded(x.shape());
+  Value<T> weight;
+  weight.constant = mul(combine(x, zero, checked::sub).template cast<T>(), along(scale.constant)).plain();
+  weight.name = n.input(0).is_initializer ? n.input(0).name : n.output_name();
+  weight.is_initializer = n.input(0).is_initializer;
+  n.set(std::move(weight));
 }
 
 }  // namespace tl::onnx::operators

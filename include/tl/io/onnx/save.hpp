@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <tl/core/precompiled.hpp>
+#include <tl/graph/fold.hpp>
 #include <tl/io/onnx/operators_write.hpp>
 #include <tl/io/onnx/wire_write.hpp>
 #include <tl/nn/model.hpp>
@@ -38,11 +39,13 @@ bool write_operation(NodeWriter& n, const Operation<T>& operation) {
   using namespace ops;
   return write_as<T, Conv2d, ConvTranspose2d, MaxPool2d, AveragePool2d, AdaptiveAveragePool2d,
                   GlobalMaxPool2d, BatchNorm>(n, operation) ||
-         write_as<T, Add, Sub, Mul, Div, Power, Neg, Relu, Clip, LeakyRelu, Sigmoid, Tanh, Silu, HardSwish,
-                  HardSigmoid, Gelu, Elu, Selu, Softplus, Mish, Erf, Exp, Log, Sqrt, Abs, Dropout>(
-             n, operation) ||
-         write_as<T, Linear, MatMul, Softmax, LogSoftmax, ops::Sum, ops::Mean>(n, operation) ||
-         write_as<T, Reshape, Flatten, Transpose, Concat, Slice, Pad, Take>(n, operation);
+         write_as<T, Add, Sub, Mul, Div, Pow, Power, Neg, Relu, Clip, LeakyRelu, Sigmoid, Tanh, Silu,
+                  HardSwish, HardSigmoid, Gelu, Elu, Selu, Softplus, Mish, Erf, Exp, Log, Sqrt, Abs,
+                  Reciprocal, Dropout>(n, operation) ||
+         write_as<T, Greater, GreaterEqual, ops::Equal, Maximum, Minimum, Where>(n, operation) ||
+         write_as<T, Linear, MatMul, Softmax, LogSoftmax, ops::Sum, ops::Mean, ops::Max, LogSumExp,
+                  EuclideanNorm>(n, operation) ||
+         write_as<T, Reshape, Flatten, Transpose, Concat, Slice, Pad, Take, Embedding>(n, operation);
 }
 
 /// The operator set a graph needs: 17, or a later one for what is not in it.
@@ -123,7 +126,7 @@ class Writer {
       for (const ValueId id : graph_.inputs()) {
         Shape shape = graph_.value(id).shape;
         for (int axis = 0; axis < shape.rank(); ++axis) {
-          if (axis == 0) {
+          if (axis == 0 && graph_.open_batch) {
             shape[axis] = imagined_batch[which];
           } else if (shape[axis] == 0) {
             shape[axis] = imagined_size[which];
@@ -205,11 +208,17 @@ class Writer {
 
 }  // namespace save_impl
 
+struct SaveOptions {
+  /// Folds batch normalisations into the convolutions before them: fewer operations for programs that only
+  /// infer, but a poorer start for whoever trains the network further.
+  bool fold_batch_norm = false;
+};
+
 /// The bytes of an .onnx file. Throws tl::Error for operations that ONNX does not have.
 template <std::floating_point T>
-std::string encode(const Graph<T>& graph) {
+std::string encode(const Graph<T>& graph, const SaveOptions& options = {}) {
   try {
-    return save_impl::Writer<T>(graph).bytes();
+    return save_impl::Writer<T>(options.fold_batch_norm ? with_folded_batch_norm(graph) : graph).bytes();
   } catch (const Error& error) {
     fail("[onnx] cannot save the network: ", error.what());
   }
@@ -217,16 +226,16 @@ std::string encode(const Graph<T>& graph) {
 
 /// Writes an .onnx file, whole or not at all.
 template <std::floating_point T>
-void save(const Graph<T>& graph, const std::filesystem::path& path) {
-  write_file_atomically(path, encode(graph));
+void save(const Graph<T>& graph, const std::filesystem::path& path, const SaveOptions& options = {}) {
+  write_file_atomically(path, encode(graph, options));
 }
 template <std::floating_point T>
-void save(const Model<T>& model, const std::filesystem::path& path) {
-  save(model.graph(), path);
+void save(const Model<T>& model, const std::filesystem::path& path, const SaveOptions& options = {}) {
+  save(model.graph(), path, options);
 }
 
-TL_PRECOMPILED(std::string encode<float>(const Graph<float>&))
-TL_PRECOMPILED(void save<float>(const Graph<float>&, const std::filesystem::path&))
-TL_PRECOMPILED(void save<float>(const Model<float>&, const std::filesystem::path&))
+TL_PRECOMPILED(std::string encode<float>(const Graph<float>&, const SaveOptions&))
+TL_PRECOMPILED(void save<float>(const Graph<float>&, const std::filesystem::path&, const SaveOptions&))
+TL_PRECOMPILED(void save<float>(const Model<float>&, const std::filesystem::path&, const SaveOptions&))
 
 }  // namespace tl::onnx

@@ -261,6 +261,26 @@ template <class T>
 struct Min {
   static TL_INLINE Vec<T> apply(Vec<T> a, Vec<T> b) { return select(a == a, min(a, b), a); }
 };
+template <class T>
+struct Greater {
+  static TL_INLINE Vec<T> apply(Vec<T> a, Vec<T> b) { return select(a > b, Vec<T>::set1(1), Vec<T>::zero()); }
+};
+template <class T>
+struct GreaterEqual {
+  static TL_INLINE Vec<T> apply(Vec<T> a, Vec<T> b) {
+    return select(a >= b, Vec<T>::set1(1), Vec<T>::zero());
+  }
+};
+template <class T>
+struct Equal {
+  static TL_INLINE Vec<T> apply(Vec<T> a, Vec<T> b) {
+    return select(a == b, Vec<T>::set1(1), Vec<T>::zero());
+  }
+};
+template <class T>
+struct KeepWhere {
+  static TL_INLINE Vec<T> apply(Vec<T> a, Vec<T> b) { return select(b != Vec<T>::zero(), a, Vec<T>::zero()); }
+};
 
 template <class F, class T>
 void binary_block(Index n, const T* a, Index stride_a, const T* b, Index stride_b, T* y) {
@@ -303,6 +323,14 @@ internal::BinaryBlock<T> binary_block_of(Binary op) {
       return &binary_block<Max<T>, T>;
     case Binary::min:
       return &binary_block<Min<T>, T>;
+    case Binary::greater:
+      return &binary_block<Greater<T>, T>;
+    case Binary::greater_equal:
+      return &binary_block<GreaterEqual<T>, T>;
+    case Binary::equal:
+      return &binary_block<Equal<T>, T>;
+    case Binary::keep_where:
+      return &binary_block<KeepWhere<T>, T>;
     case Binary::pow:
       break;
   }

@@ -142,6 +142,14 @@ T binary(Binary op, T a, T b) {
       return std::isnan(a) || a > b ? a : b;
     case Binary::min:
       return std::isnan(a) || a < b ? a : b;
+    case Binary::greater:
+      return a > b ? T(1) : T(0);
+    case Binary::greater_equal:
+      return a >= b ? T(1) : T(0);
+    case Binary::equal:
+      return a == b ? T(1) : T(0);
+    case Binary::keep_where:
+      return b != 0 ? a : T(0);
     case Binary::pow:
       break;
   }

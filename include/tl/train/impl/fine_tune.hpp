@@ -72,6 +72,7 @@ class Run {
   FineTuneResult run() {
     train();
     model_.metadata()[io::preprocess_key] = result_.preprocess.to_string();
+    io::drop_reference(model_.metadata());
     return std::move(result_);
   }
 
