@@ -21,6 +21,7 @@ tests  libbenchmark-dev  header:benchmark/benchmark.h    Google Benchmark 1.7
 tests  libexpected-dev   header:tl/expected.hpp          tl-expected (a test includes it beside us)
 tests  python3           command:python3                 Python 3.8 or newer
 tests  git               command:git                     Git
+tests  curl              command:curl                    curl (the tests of weights/get.sh)
 full   clang             command:clang++                 clang 14 or newer
 full   libomp-dev        clang:-fopenmp                  OpenMP of LLVM
 full   libclang-rt-dev   clang:-fsanitize=thread         sanitizers of LLVM
