@@ -57,7 +57,7 @@ def slow(handler):
     content = handler.start()
     for i in range(0, len(content), 40_000):
         handler.wfile.write(content[i:i + 40_000])
-        time.sleep(0.2)
+        time.sleep(0.3)  # 2.4 s in all
 
 
 def stalled(size):
