@@ -73,6 +73,23 @@ TEST_CASE("a header without blanks, in another order, is read") {
   CHECK(content.tensors.at("late").item() == 0);
 }
 
+TEST_CASE("other floating-point numbers become float, and whole numbers are left out") {
+  std::string bytes = file_of("{" + entry("half", "[2]", "[0,4]", "\"F16\"") + "," +
+                                  entry("brain", "[2]", "[4,8]", "\"BF16\"") + "," +
+                                  entry("double", "[1]", "[8,16]", "\"F64\"") + "," +
+                                  entry("num_batches_tracked", "[]", "[16,24]", "\"I64\"") + "}",
+                              24);
+  const std::uint16_t numbers[] = {0x3c00, 0xc000, 0x3f80, 0xc000};  // 1 and -2, twice
+  const double number = 3.25;
+  std::memcpy(bytes.data() + bytes.size() - 24, numbers, 8);
+  std::memcpy(bytes.data() + bytes.size() - 16, &number, 8);
+  const NamedTensors content = decode_safetensors(bytes);
+  CHECK(content.tensors.size() == 3);
+  CHECK(values_of(content.tensors.at("half")) == std::vector<float>{1, -2});
+  CHECK(values_of(content.tensors.at("brain")) == std::vector<float>{1, -2});
+  CHECK(content.tensors.at("double").item() == 3.25f);
+}
+
 TEST_CASE("every beginning of a file, and one with more behind it, is an error") {
   NamedTensors content;
   content.tensors["x"] = hash_tensor<float>("x", {3, 2});
@@ -124,6 +141,8 @@ TEST_CASE("headers that say what cannot be are errors") {
   const std::vector<Case> cases{
       {"[2]", "[0,8]", "\"F16\""},
       {"[2]", "[0,8]", "\"f32\""},
+      {"[8]", "[0,8]", "\"F8_E4M3\""},
+      {"[2]", "[0,8]", "\"I64\""},
       {"[2]", "[0,8]", "32"},
       {"[3]", "[0,8]", f32},
       {"[1]", "[0,8]", f32},
@@ -158,6 +177,8 @@ TEST_CASE("headers that say what cannot be are errors") {
                     Error);
   }
   CHECK_NOTHROW(decode_safetensors(file_of("{" + entry("x", "[2]", "[0,8]") + "}", 8)));
+  const std::string nothing = entry("x", "[0,4611686018427387904,4611686018427387904]", "[0,0]");
+  CHECK(decode_safetensors(file_of("{" + nothing + "}")).tensors.at("x").size() == 0);
 }
 
 TEST_CASE("tensors that overlap or leave gaps are errors") {

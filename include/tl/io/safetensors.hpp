@@ -22,17 +22,13 @@
 #include <nlohmann/json.hpp>
 
 #include <tl/core/file.hpp>
+#include <tl/io/elements.hpp>
+#include <tl/io/named_tensors.hpp>
 #include <tl/tensor/tensor.hpp>
 
 namespace tl::io {
 
 static_assert(std::endian::native == std::endian::little, "safetensors are read and written little-endian");
-
-/// Tensors by name, and text beside them.
-struct NamedTensors {
-  std::map<std::string, Tensor<float>> tensors;
-  std::map<std::string, std::string> metadata;
-};
 
 namespace safetensors_impl {
 
@@ -51,20 +47,34 @@ inline std::vector<Index> whole_numbers(const nlohmann::json& list) {
   return list.get<std::vector<Index>>();
 }
 
+/// Throws for element types of the format that no weights have, such as 8-bit floating-point numbers.
+inline Element element_of(const nlohmann::json& dtype) {
+  static const std::map<std::string, Element> known{
+      {"F16", Element::float16}, {"BF16", Element::bfloat16}, {"F32", Element::float32},
+      {"F64", Element::float64}, {"I8", Element::whole8},     {"U8", Element::whole8},
+      {"BOOL", Element::whole8}, {"I16", Element::whole16},   {"U16", Element::whole16},
+      {"I32", Element::whole32}, {"U32", Element::whole32},   {"I64", Element::whole64},
+      {"U64", Element::whole64}};
+  const auto found = dtype.is_string() ? known.find(dtype.get<std::string>()) : known.end();
+  TL_CHECK(found != known.end(), "expected elements of type F32, F16, BF16, F64 or whole numbers, got ",
+           dtype.dump());
+  return found->second;
+}
+
+/// The tensor of an entry, undefined where its elements are whole numbers.
 inline Tensor<float> read_tensor(const nlohmann::json& entry, std::string_view data, Range& range) {
-  TL_CHECK(entry.at("dtype") == "F32", "expected elements of type F32, got ", entry.at("dtype").dump());
+  const Element element = element_of(entry.at("dtype"));
   const std::vector<Index> extents = whole_numbers(entry.at("shape"));
   const Shape shape{std::span<const Index>(extents)};
   const std::vector<Index> offsets = whole_numbers(entry.at("data_offsets"));
-  const auto size = static_cast<Index>(data.size()), element = static_cast<Index>(sizeof(float));
+  const auto size = static_cast<Index>(data.size()), width = static_cast<Index>(bytes_of(element));
   TL_CHECK(offsets.size() == 2 && offsets[0] <= offsets[1] && offsets[1] <= size &&
-               shape.size() <= size / element && offsets[1] - offsets[0] == shape.size() * element,
+               shape.size() <= size / width && offsets[1] - offsets[0] == shape.size() * width,
            "its elements do not lie where it says");
   range = {static_cast<std::size_t>(offsets[0]), static_cast<std::size_t>(offsets[1])};
-  Tensor<float> tensor = Tensor<float>::empty(shape);
-  if (shape.size() > 0)
-    std::memcpy(tensor.mutable_data(), data.data() + range.first, range.second - range.first);
-  return tensor;
+  if (!is_floating(element)) return {};
+  if (shape.size() == 0) return Tensor<float>::empty(shape);
+  return read_elements(element, data.data() + range.first, shape, strides_of(shape, Layout::plain));
 }
 
 /// The format wants every byte behind the header to belong to one tensor.
@@ -80,7 +90,8 @@ inline void check_ranges(std::vector<Range> ranges, std::size_t size) {
 
 }  // namespace safetensors_impl
 
-/// Reads the bytes of a file. Throws tl::Error when they are damaged or hold other elements than float32.
+/// Reads the bytes of a file. float16, bfloat16 and double become float; tensors of whole numbers are left
+/// out. Throws tl::Error when the bytes are damaged or hold elements of other types.
 inline NamedTensors decode_safetensors(std::string_view bytes) {
   std::uint64_t length = 0;
   TL_CHECK(bytes.size() >= sizeof(length), "it ends inside its header");
@@ -97,7 +108,8 @@ inline NamedTensors decode_safetensors(std::string_view bytes) {
       if (name == "__metadata__") {
         result.metadata = entry.get<std::map<std::string, std::string>>();
       } else {
-        result.tensors[name] = safetensors_impl::read_tensor(entry, data, ranges.emplace_back());
+        Tensor<float> tensor = safetensors_impl::read_tensor(entry, data, ranges.emplace_back());
+        if (tensor.defined()) result.tensors[name] = std::move(tensor);
       }
     }
   } catch (const nlohmann::json::exception&) {
@@ -107,7 +119,7 @@ inline NamedTensors decode_safetensors(std::string_view bytes) {
   return result;
 }
 
-/// Reads a .safetensors file of float32 tensors.
+/// Reads a .safetensors file; see decode_safetensors.
 inline NamedTensors read_safetensors(const std::filesystem::path& path) {
   const std::string bytes = read_file(path);
   try {

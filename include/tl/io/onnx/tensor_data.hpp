@@ -17,6 +17,7 @@
 #include <utility>
 
 #include <tl/core/file.hpp>
+#include <tl/io/elements.hpp>
 #include <tl/io/onnx/proto.hpp>
 #include <tl/tensor/tensor.hpp>
 
@@ -24,24 +25,8 @@ namespace tl::onnx {
 
 static_assert(std::endian::native == std::endian::little, "raw tensor data is little-endian");
 
-/// IEEE 754 binary16 as it is stored.
-struct Float16 {
-  std::uint16_t bits = 0;
-  explicit operator float() const {
-    const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16;
-    const std::uint32_t magnitude = bits & 0x7fffu;
-    if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
-    // A float whose exponent is too small by 112; the product corrects it, for subnormals too.
-    return std::bit_cast<float>(
-        sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f));
-  }
-};
-
-/// The upper half of a binary32.
-struct BFloat16 {
-  std::uint16_t bits = 0;
-  explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
-};
+using io::BFloat16;
+using io::Float16;
 
 /// Bytes of one element in raw and external data, 0 for types that are not supported.
 inline std::size_t bytes_per_element(DataType type) {
