@@ -17,6 +17,7 @@
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/onnx/save.hpp>
 #include <tl/io/pth.hpp>
+#include <tl/models/efficientnet.hpp>
 #include <tl/models/resnet.hpp>
 #include <tl/nn/layers.hpp>
 #include <tl/nn/model.hpp>
