@@ -7,7 +7,6 @@
 #include <tl/core/memory.hpp>
 #include <tl/core/parallel.hpp>
 #include <tl/graph/fuse.hpp>
-#include <tl/io/onnx/load.hpp>
 #include <tl/kernels/conv_plan.hpp>
 #include <tl/kernels/isa.hpp>
 #include <tl/optim/groups.hpp>
@@ -223,7 +222,7 @@ Json to_json(const Options& o, const Figures& f) {
 
 void bench(const Options& o) {
   use_threads(o.threads);
-  const tl::Graph<float> graph = tl::onnx::load_graph<float>(o.model);
+  const tl::Graph<float> graph = load_graph(o.model);
   tl::Model<float> model(o.train ? graph : tl::fused(graph));
   const Figures figures = measure(model, o);
   if (o.json) {

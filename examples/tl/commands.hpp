@@ -20,5 +20,6 @@ void add_evaluate(CLI::App& app, Command& chosen);
 void add_finetune(CLI::App& app, Command& chosen);
 void add_doctor(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);
+void add_export(CLI::App& app, Command& chosen);
 
 }  // namespace program

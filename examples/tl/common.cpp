@@ -10,6 +10,8 @@
 #include <tl/io/metadata.hpp>
 #include <tl/io/onnx/load.hpp>
 
+#include "weights.hpp"
+
 namespace program {
 
 namespace {
@@ -152,8 +154,18 @@ void add_preprocess(CLI::App& command, std::string& spec) {
 
 // ---- Models ----
 
+void check_is_network(const std::filesystem::path& path) {
+  TL_CHECK(!is_weights_file(path), "'", path.string(),
+           "' holds weights without a network: tl export makes an .onnx file of it");
+}
+
+tl::Graph<float> load_graph(const std::filesystem::path& path) {
+  check_is_network(path);
+  return tl::onnx::load_graph<float>(path);
+}
+
 ModelPtr load_model(const std::filesystem::path& path) {
-  return std::make_shared<tl::Model<float>>(tl::onnx::load_graph<float>(path));
+  return std::make_shared<tl::Model<float>>(load_graph(path));
 }
 
 std::optional<tl::data::Preprocess> find_preprocess(const std::string& spec, const tl::Graph<float>& graph) {
@@ -217,7 +229,7 @@ Index classes_of(const tl::Graph<float>& graph, tl::data::Size size) {
 
 Classifier open_classifier(const std::filesystem::path& path, const std::string& spec) {
   Classifier c;
-  c.model = std::make_shared<tl::Model<float>>(tl::fused(tl::onnx::load_graph<float>(path)));
+  c.model = std::make_shared<tl::Model<float>>(tl::fused(load_graph(path)));
   const tl::Graph<float>& graph = c.model->graph();
   const std::optional<tl::data::Preprocess> preprocess = find_preprocess(spec, graph);
   TL_CHECK(preprocess, "'", path.string(),

@@ -78,6 +78,10 @@ void add_preprocess(CLI::App& command, std::string& spec);
 // ---- Models ----
 
 using ModelPtr = std::shared_ptr<tl::Model<float>>;
+/// Throws for files of weights, which hold no network.
+void check_is_network(const std::filesystem::path& path);
+/// The network of an .onnx file.
+tl::Graph<float> load_graph(const std::filesystem::path& path);
 ModelPtr load_model(const std::filesystem::path& path);
 
 /// The preprocessing of the flag, or else of the model's file, or else none.

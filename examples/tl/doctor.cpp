@@ -74,6 +74,7 @@ void compare_with_reference(const Options& o, const tl::Graph<float>& graph,
 }
 
 Findings examine(const Options& o) {
+  check_is_network(o.model);
   const tl::onnx::ModelProto file = tl::onnx::read_model(o.model);
   const tl::Graph<float> graph = tl::onnx::load_graph<float>(o.model);
   TL_CHECK(graph.inputs().size() == 1 && graph.outputs().size() == 1,

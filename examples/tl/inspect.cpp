@@ -1,13 +1,13 @@
-// tl inspect: what a model is made of.
+// tl inspect: what a model, or a file of weights, is made of.
 #include <algorithm>
 
 #include <tl/graph/layout.hpp>
 #include <tl/io/metadata.hpp>
-#include <tl/io/onnx/load.hpp>
 #include <tl/io/reference.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
+#include "weights.hpp"
 
 namespace program {
 
@@ -204,8 +204,50 @@ void print_recipe() {
          "                    training=torch.onnx.TrainingMode.PRESERVE)\n";
 }
 
+// ---- Files of weights ----
+
+Json to_json(const Options& o, const tl::io::NamedTensors& file, const std::optional<LoadedNetwork>& fits) {
+  Json tensors = Json::array();
+  for (const auto& [name, tensor] : file.tensors)
+    tensors.push_back({{"name", name}, {"shape", to_json(tensor.shape())}});
+  return {{"file", o.model.string()},
+          {"tensors", std::move(tensors)},
+          {"network", fits ? Json(fits->network->name) : Json()},
+          {"classes", fits ? Json(fits->classes) : Json()},
+          {"metadata", file.metadata}};
+}
+
+void print(const tl::io::NamedTensors& file, const std::optional<LoadedNetwork>& fits) {
+  Table table(2, {"tensor", "shape", "elements"});
+  Index elements = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    table.add({printable(name), tl::concat(tensor.shape()), grouped(tensor.size())});
+    elements += tensor.size();
+  }
+  std::cout << table << '\n'
+            << "tensors        " << grouped(static_cast<Index>(file.tensors.size())) << '\n'
+            << "elements       " << grouped(elements) << '\n'
+            << "network        "
+            << (fits ? fits->network->name + ", " + grouped(fits->classes) + " classes"
+                     : "none that tl knows")
+            << '\n';
+  for (const auto& [key, value] : file.metadata)
+    std::cout << "metadata       " << printable(key) << ": " << printable(value) << '\n';
+}
+
+void inspect_weights(const Options& o) {
+  const tl::io::NamedTensors file = read_weights(o.model);
+  const std::optional<LoadedNetwork> fits = find_network(file);
+  if (o.json) {
+    print_json(to_json(o, file, fits));
+  } else {
+    print(file, fits);
+  }
+}
+
 void inspect(const Options& o) {
-  const tl::Graph<float> graph = tl::onnx::load_graph<float>(o.model);
+  if (is_weights_file(o.model)) return inspect_weights(o);
+  const tl::Graph<float> graph = load_graph(o.model);
   const Summary summary = summarise(graph, find_preprocess({}, graph));
   if (o.json) {
     print_json(to_json(o, graph, summary));
@@ -220,7 +262,9 @@ void inspect(const Options& o) {
 void add_inspect(CLI::App& app, Command& chosen) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Layers, sizes and what else stands in a model's file");
-  add_model(*command, o->model);
+  command->add_option("MODEL", o->model, "a network (.onnx), or weights (.pth, .pt, .safetensors)")
+      ->required()
+      ->type_name("");
   command->add_flag("--json", o->json, "one JSON document on standard output");
   command->footer("Example: tl inspect resnet18.onnx");
   command->callback([o, &chosen] { chosen = [o] { inspect(*o); }; });

@@ -65,6 +65,7 @@ Command parse(CLI::App& app, int argc, char** argv) {
   program::add_finetune(app, chosen);
   program::add_doctor(app, chosen);
   program::add_bench(app, chosen);
+  program::add_export(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {

@@ -180,6 +180,7 @@ void add_run(CLI::App& app, Command& chosen) {
   command->callback([o, &chosen] {
     chosen = [o] {
       use_threads(o->threads);
+      check_is_network(o->model);
       is_of_doubles(o->model) ? run<double>(*o) : run<float>(*o);
     };
   });

@@ -10,10 +10,17 @@
 #include <nlohmann/json.hpp>
 
 #include <tl/core/file.hpp>
+#include <tl/data/decode.hpp>
+#include <tl/data/preprocess.hpp>
+#include <tl/io/load_weights.hpp>
+#include <tl/io/onnx/load.hpp>
+#include <tl/io/pth.hpp>
+#include <tl/models/efficientnet.hpp>
 
 #include "programs/program.hpp"
 #include "support/catch.hpp"
 #include "support/files.hpp"
+#include "support/tensors.hpp"
 
 using namespace tl;
 using namespace tl::test;
@@ -32,12 +39,17 @@ Json evaluated(std::vector<std::string> arguments) {
   return Json::parse(o.out);
 }
 
-/// Lines "name,position" for the files of a folder in sorted order: class = position.
-std::string positions(const std::filesystem::path& folder) {
+std::vector<std::string> sorted_names(const std::filesystem::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     names.push_back(entry.path().filename());
   std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// Lines "name,position" for the files of a folder in sorted order: class = position.
+std::string positions(const std::filesystem::path& folder) {
+  const std::vector<std::string> names = sorted_names(folder);
   std::string lines;
   for (std::size_t i = 0; i < names.size(); ++i) lines += names[i] + "," + std::to_string(i) + "\n";
   return lines;
@@ -67,6 +79,25 @@ TEST_CASE("real data: EfficientNet-Lite0 on ImageNet's classes", "[real]") {
   CHECK(figures["images"] == 1000);
   CHECK(figures["accuracy"].get<double>() == Approx(0.868).margin(0.005));
   CHECK(figures["top5_accuracy"].get<double>() == Approx(0.973).margin(0.005));
+}
+
+TEST_CASE("real data: PyTorch's weights of EfficientNet-Lite0 give the logits of its ONNX file", "[real]") {
+  const std::string weights = shared_path("models/efficientnet-lite0-57934424.pth");
+  const std::string folder = shared_path("data/imagenet-samples");
+  if (weights.empty() || folder.empty()) return;
+  const auto network = models::efficientnet_lite0<float>();
+  CHECK(io::load_weights(*network, io::read_pth(weights)).complete());
+  network->eval();
+  const Model<float> reference = onnx::load<float>(shared_path("models/efficientnet_lite0_bn.onnx"));
+  const auto preprocess = data::Preprocess::parse(lite0_spec);
+  const std::vector<std::string> names = sorted_names(folder);
+  for (const std::size_t i : {0, 250, 500, 750}) {
+    CAPTURE(names.at(i));
+    const Tensor<float> x = preprocess.apply(data::read_image(folder + "/" + names.at(i)));
+    const NoGrad no_grad;
+    const Tensor<float> logits = network->forward(Var<float>(x)).value();
+    CHECK(relative_difference(logits, reference.predict(x)) < 1e-4);
+  }
 }
 
 TEST_CASE("real data: a new head for ten species of monkeys", "[real]") {

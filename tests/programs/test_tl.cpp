@@ -113,7 +113,8 @@ struct Place {
 // ---- The command line ----
 
 TEST_CASE("tl: help is on standard output, fits a screen and ends with an example") {
-  for (const std::string command : {"", "inspect", "run", "predict", "evaluate", "doctor", "bench"}) {
+  for (const std::string command :
+       {"", "inspect", "run", "predict", "evaluate", "export", "doctor", "bench"}) {
     std::vector<std::string> arguments{command, "--help"};
     if (command.empty()) arguments.erase(arguments.begin());
     const Outcome o = tl_program(arguments);
@@ -176,14 +177,16 @@ TEST_CASE("tl: every command refuses a model that is not there, cut short, or no
     check_refused({"predict", model, p.photos}, part);
     check_refused({"evaluate", model, p.photos, "--json"}, part);
     check_refused({"bench", model}, part);
+    check_refused({"export", model, p.path("y.safetensors")}, part);
   };
   check_all(p.path("none.onnx"), "none.onnx': No such file");
-  check_all(p.folder.path(), "got a directory");
+  std::filesystem::create_directory(p.folder / "folder.onnx");
+  check_all(p.path("folder.onnx"), "got a directory");
   check_all(cut, "cut.onnx");
   check_all(text, "text.onnx' is damaged, cut short or no ONNX file");
   check_all(p.path("unknown.onnx"), "Unheard: unknown operator");
   check_all(p.path("outside.onnx"), "put the file beside the model");
-  CHECK(p.has_no("y.npy"));
+  CHECK(p.has_no("y."));
 }
 
 // ---- inspect ----
