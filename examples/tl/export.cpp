@@ -2,9 +2,11 @@
 #include <string>
 #include <vector>
 
+#include <tl/graph/fold.hpp>
 #include <tl/io/metadata.hpp>
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/onnx/save.hpp>
+#include <tl/io/reference.hpp>
 #include <tl/io/safetensors.hpp>
 
 #include "commands.hpp"
@@ -18,6 +20,7 @@ namespace {
 struct Options {
   std::filesystem::path in, out, labels;
   std::string model, preprocess;
+  bool fold = false, reference = false;
 };
 
 /// One name a line; an empty line may only be the last.
@@ -55,9 +58,16 @@ void check_labels(const tl::Graph<float>& graph) {
            labels.size(), " classes, but the network's output is ", scores);
 }
 
-void save_onnx(const std::filesystem::path& path, const tl::Model<float>& model) {
-  check_labels(model.graph());
-  tl::onnx::save(model, path);
+void save_onnx(const Options& o, const tl::Model<float>& model) {
+  tl::Graph<float> graph = o.fold ? tl::with_folded_batch_norm(model.graph()) : model.graph();
+  check_labels(graph);
+  tl::io::drop_reference(graph.metadata);
+  if (o.reference) {
+    const tl::GraphValue<float>& input = only_input(graph);
+    const tl::data::Size size = image_size(input, find_preprocess({}, graph));
+    tl::io::set_reference(graph, tl::io::reference_input(input_shape(input, 1, size)));
+  }
+  tl::onnx::save(graph, o.out);
 }
 
 void save_safetensors(const std::filesystem::path& path, const tl::io::NamedTensors& content) {
@@ -95,6 +105,8 @@ void check_arguments(const Options& o) {
            "expected OUT to end in .onnx or .safetensors, got '", o.out.string(), "'");
   TL_CHECK(o.in.extension() == ".onnx" || is_weights_file(o.in),
            "expected IN to end in .onnx, .pth, .pt or .safetensors, got '", o.in.string(), "'");
+  TL_CHECK((!o.fold && !o.reference) || o.out.extension() == ".onnx",
+           "--fold and --reference are for an OUT that ends in .onnx");
   TL_CHECK(o.model.empty() || (o.out.extension() == ".onnx" && is_weights_file(o.in)),
            "--model is for weights (.pth, .pt, .safetensors) that become an .onnx file");
 }
@@ -105,11 +117,11 @@ void export_file(const Options& o) {
   if (is_weights_file(o.in)) {
     tl::io::NamedTensors file = read_weights(o.in);
     add_metadata(o, file.metadata);
-    to_onnx ? save_onnx(o.out, *network_of(o, file)) : save_safetensors(o.out, file);
+    to_onnx ? save_onnx(o, *network_of(o, file)) : save_safetensors(o.out, file);
   } else {
     const ModelPtr model = load_model(o.in);
     add_metadata(o, model->metadata());
-    to_onnx ? save_onnx(o.out, *model) : save_safetensors(o.out, weights_of(*model));
+    to_onnx ? save_onnx(o, *model) : save_safetensors(o.out, weights_of(*model));
   }
   std::cout << "written: " << printable(o.out.string()) << '\n';
 }
@@ -130,6 +142,8 @@ void add_export(CLI::App& app, Command& chosen) {
       ->type_name("SPEC");
   command->add_option("--labels", o->labels, "the names of the classes, one a line, to go with the file")
       ->type_name("FILE");
+  command->add_flag("--fold", o->fold, "fold batch normalisation into the convolutions: for inference only");
+  command->add_flag("--reference", o->reference, "put an input and its output into the file, for tl doctor");
   command->footer("Example: tl export resnet18.pth resnet18.onnx --labels classes.txt");
   command->callback([o, &chosen] { chosen = [o] { export_file(*o); }; });
 }

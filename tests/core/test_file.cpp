@@ -1,4 +1,5 @@
 // Files: limits on reading, and writing whole or not at all.
+#include <chrono>
 #include <filesystem>
 #include <iterator>
 #include <string>
@@ -29,6 +30,24 @@ TEST_CASE("file: what was written is read, whole and in part", "[file]") {
   CHECK(part == "\n\xff");
   tl::write_file_atomically(folder / "x", "");
   CHECK(tl::read_file(folder / "x").empty());
+}
+
+TEST_CASE("file: one that stays open is read in parts, and notices that it was written to", "[file]") {
+  const TemporaryFolder folder;
+  tl::write_file_atomically(folder / "x", "12345");
+  const tl::OpenFile file(folder / "x");
+  char to[3] = {};
+  file.read(1, to, 3);
+  CHECK(std::string(to, 3) == "234");
+  tl::write_file_atomically(folder / "x", "abcde");  // another file under its name
+  file.read(1, to, 3);
+  CHECK(std::string(to, 3) == "234");
+  CHECK_THROWS_WITH(file.read(4, to, 3), contains("it ended after 5 bytes"));
+
+  const tl::OpenFile other(folder / "x");
+  std::filesystem::last_write_time(folder / "x",
+                                   std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
+  CHECK_THROWS_WITH(other.read(1, to, 3), contains("changed since it was opened: load it again"));
 }
 
 TEST_CASE("file: messages say what is wrong and name the path", "[file]") {

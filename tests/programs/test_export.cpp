@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <tl/data/preprocess.hpp>
 #include <tl/io/metadata.hpp>
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/pth.hpp>
@@ -128,6 +129,19 @@ TEST_CASE("tl export: what cannot be is refused, and nothing is written") {
   check_refused({"export", p.weights, out, "--model", "resnet_small"}, "1 missing in the file: bn1.weight");
   CHECK(!p.has("out.onnx"));
   CHECK(!p.has("out.safetensors"));
+}
+
+TEST_CASE("tl export: a reference that tl doctor compares with, and folded batch normalisation") {
+  const Place p;
+  check_done({"export", p.weights, p.path("kept.onnx"), "--reference"}, "written");
+  check_done({"doctor", p.path("kept.onnx")}, "agrees within");
+  check_done({"export", p.path("kept.onnx"), p.path("folded.onnx"), "--fold", "--reference"}, "written");
+  check_done({"doctor", p.path("folded.onnx")}, "agrees within");
+  const Model<float> folded = onnx::load<float>(p.path("folded.onnx"));
+  CHECK(folded.buffers().empty());
+  const Tensor<float> x = hash_tensor<float>("x", {2, 3, 64, 64});
+  CHECK(relative_difference(folded.predict(x), onnx::load<float>(p.path("kept.onnx")).predict(x)) < 1e-5);
+  check_refused({"export", p.weights, p.path("out.safetensors"), "--fold"}, "--fold and --reference are for");
 }
 
 TEST_CASE("tl inspect: the tensors of a file of weights, and the network they fit") {

@@ -1,5 +1,6 @@
 // Tensor<T>: sharing and copying, layouts, versions, views and values kept beside a buffer.
 #include <atomic>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -150,4 +151,35 @@ TEST_CASE("derived values are made once when several threads ask") {
   for (std::thread& thread : threads) thread.join();
   CHECK(made == 1);
   CHECK(wrong == 0);
+}
+
+TEST_CASE("deferred elements are read when they are asked for, once") {
+  std::atomic<int> reads{0};
+  const auto read = [&reads](float* to) {
+    ++reads;
+    std::iota(to, to + 6, 1.0f);
+  };
+  Floats x = Floats::deferred({2, 3}, read);
+  CHECK(x.shape() == Shape{2, 3});
+  CHECK(x.is_deferred());
+  CHECK(x.reshape({3, 2}).is_deferred());
+  CHECK(x.clone().at(1, 2) == 6);  // a copy does not keep them
+  CHECK(x.is_deferred());
+  CHECK(reads == 1);
+
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { right += x.at(0, 1) == 2; });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(right == 4);
+  CHECK(reads == 2);
+  CHECK_FALSE(x.is_deferred());
+  CHECK(x.version() == 0);
+  x.mutable_data()[0] = 7;
+  CHECK(x.clone().at(0, 0) == 7);
+
+  Floats fails = Floats::deferred({2}, [](float*) { fail("the file is gone"); });
+  CHECK_THROWS_WITH(fails.data(), "the file is gone");
+  CHECK_THROWS_WITH(fails.mutable_data(), "the file is gone");
+  CHECK(fails.is_deferred());
 }

@@ -110,6 +110,36 @@ inline AlignedArray<char> read_bytes(const std::filesystem::path& path,
   return bytes;
 }
 
+/// A file that stays open, to be read in parts later on. The name may meanwhile belong to another file; that
+/// this one was written to is an error.
+class OpenFile {
+ public:
+  explicit OpenFile(std::filesystem::path path, std::size_t max_bytes = no_size_limit)
+      : path_(std::move(path)), file_(file_impl::open_to_read(path_, max_bytes)), written_(last_write()) {}
+
+  std::size_t size() const { return file_.size; }
+
+  /// Fills `to` with `count` bytes from byte `offset` on.
+  void read(std::size_t offset, char* to, std::size_t count) const {
+    file_impl::read_exactly(file_, path_, offset, to, count);
+    const timespec now = last_write();
+    TL_CHECK(now.tv_sec == written_.tv_sec && now.tv_nsec == written_.tv_nsec, "cannot read '",
+             path_.string(), "': it was changed since it was opened: load it again");
+  }
+
+ private:
+  timespec last_write() const {
+    struct stat status = {};
+    TL_CHECK(::fstat(file_.descriptor.get(), &status) == 0, "cannot read '", path_.string(),
+             "': ", file_impl::reason(errno));
+    return status.st_mtim;
+  }
+
+  std::filesystem::path path_;
+  file_impl::Opened file_;
+  timespec written_;
+};
+
 /// Fills `to` with `count` bytes of a file from byte `offset` on. Throws when the file does not reach that
 /// far.
 inline void read_file_part(const std::filesystem::path& path, std::size_t offset, char* to,

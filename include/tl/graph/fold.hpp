@@ -3,6 +3,7 @@
 //   w'(o) = w(o) s(o)    b'(o) = (b(o) - mean(o)) s(o) + beta(o)    s = gamma / sqrt(var + epsilon)
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -14,24 +15,45 @@
 
 namespace tl {
 
-/// Gives the weights (O,...) and the bias (O) of a convolution the scale and shift of the normalisation after
-/// it, whose parameters and statistics are stored in the graph; computed in double.
-template <class T>
-void fold_into(const Graph<T>& graph, const GraphNode<T>& norm, Tensor<T>& w, Tensor<T>& b) {
-  const double epsilon = norm.operation->template get_if<ops::BatchNorm>()->epsilon;
-  const auto value = [&](std::size_t input, Index o) {
-    return static_cast<double>(graph.value(norm.inputs[input]).var.value().data()[o]);
-  };
-  T* weights = w.mutable_data();
-  T* bias = b.mutable_data();
-  const Index row = w.size() / w.shape(0);
-  for (Index o = 0; o < w.shape(0); ++o) {
-    const double scale = value(1, o) / std::sqrt(value(4, o) + epsilon);
-    for (Index i = 0; i < row; ++i)
-      weights[o * row + i] = static_cast<T>(static_cast<double>(weights[o * row + i]) * scale);
-    bias[o] = static_cast<T>((static_cast<double>(bias[o]) - value(3, o)) * scale + value(2, o));
+/// What a normalisation in inference does to each channel: y = scale x + shift, computed in double.
+struct ChannelScale {
+  std::vector<double> scale, shift;
+
+  /// Of a node whose parameters and statistics are stored in the graph.
+  template <class T>
+  ChannelScale(const Graph<T>& graph, const GraphNode<T>& norm) {
+    const double epsilon = norm.operation->template get_if<ops::BatchNorm>()->epsilon;
+    const auto stored = [&](std::size_t input) { return graph.value(norm.inputs[input]).var.value(); };
+    const Tensor<T> gamma = stored(1), beta = stored(2), mean = stored(3), var = stored(4);
+    for (Index o = 0; o < gamma.size(); ++o) {
+      const auto value = [o](const Tensor<T>& list) { return static_cast<double>(list.data()[o]); };
+      scale.push_back(value(gamma) / std::sqrt(value(var) + epsilon));
+      shift.push_back(value(beta) - value(mean) * scale.back());
+    }
   }
-}
+
+  /// Weights (O,...) of a convolution before the normalisation, into `to`.
+  template <class T>
+  void fold_weights(const Tensor<T>& w, T* to) const {
+    const Tensor<T> elements = w.is_deferred() ? w.clone() : w.plain();
+    const Index row = w.size() / std::max<Index>(1, w.shape(0));
+    const T* from = elements.data();
+    for (const double factor : scale) {
+      for (Index i = 0; i < row; ++i) *to++ = static_cast<T>(static_cast<double>(*from++) * factor);
+    }
+  }
+  /// The same of its bias (O); none is zero.
+  template <class T>
+  Tensor<T> fold_bias(const Tensor<T>& b) const {
+    Tensor<T> folded = Tensor<T>::empty({static_cast<Index>(scale.size())});
+    T* to = folded.mutable_data();
+    for (std::size_t o = 0; o < scale.size(); ++o) {
+      const double bias = b.defined() ? static_cast<double>(b.data()[o]) : 0;
+      to[o] = static_cast<T>(bias * scale[o] + shift[o]);
+    }
+    return folded;
+  }
+};
 
 /// The network without the batch normalisations that only a convolution with stored weights feeds: for
 /// programs that only infer. Weights keep their names; a bias that did not exist is called after its weight.
@@ -64,10 +86,11 @@ Graph<T> with_folded_batch_norm(const Graph<T>& graph) {
                        readers[input] == 1 && all_stored(*conv);
     if (folds) {
       const GraphValue<T> weight = result.value(conv->inputs[1]);
-      Tensor<T> w = weight.var.value().plain().clone();
-      Tensor<T> b = conv->inputs.size() == 3 ? result.value(conv->inputs[2]).var.value().clone()
-                                             : Tensor<T>::zeros({w.shape(0)});
-      fold_into(graph, node, w, b);
+      const ChannelScale channels(graph, node);
+      Tensor<T> w = Tensor<T>::empty(weight.var.shape());
+      channels.fold_weights(weight.var.value(), w.mutable_data());
+      Tensor<T> b = channels.fold_bias(conv->inputs.size() == 3 ? result.value(conv->inputs[2]).var.value()
+                                                                : Tensor<T>());
       const std::string name =
           conv->inputs.size() == 3 ? result.value(conv->inputs[2]).name : bias_name(weight.name);
       const bool trained = weight.var.requires_grad();

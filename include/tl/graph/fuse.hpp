@@ -192,9 +192,9 @@ class Fuser {
     Tensor<T> w = tensor(node, 1).plain();
     Tensor<T> b = node.inputs.size() == 3 ? tensor(node, 2) : Tensor<T>::zeros({shape[0]});
     if (chain.norm) {
-      w = w.clone();
-      b = b.clone();
-      fold_into(graph_, graph_.nodes()[*chain.norm], w, b);
+      const ChannelScale channels(graph_, graph_.nodes()[*chain.norm]);
+      b = channels.fold_bias(b);
+      w = folded_weights(channels, w);
     }
     const ops::FusedConv2d operation{*node.operation->template get_if<ops::Conv2d>(), chain.activation};
     std::vector<ValueId> inputs{
@@ -203,6 +203,16 @@ class Fuser {
         result_.add_var(node.name + "/bias", ValueKind::constant, Var<T>(std::move(b)))};
     if (chain.residual >= 0) inputs.push_back(new_id(chain.residual));
     moved(last.output) = result_.add_node(node.name, operation, std::move(inputs), name_of(last.output));
+  }
+
+  /// Weights that are still in their file are folded when a kernel packs them, so that no copy stays in
+  /// memory.
+  static Tensor<T> folded_weights(const ChannelScale& channels, const Tensor<T>& w) {
+    if (w.is_deferred())
+      return Tensor<T>::deferred(w.shape(), [channels, w](T* to) { channels.fold_weights(w, to); });
+    Tensor<T> folded = Tensor<T>::empty(w.shape());
+    channels.fold_weights(w, folded.mutable_data());
+    return folded;
   }
 
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }

@@ -191,15 +191,15 @@ inline Reference reference(const Metadata& metadata) {
   }
 }
 
-/// The largest difference of two tensors over the largest size of an element of `want`; infinite where their
-/// shapes differ, or where one is not a number and the other is.
+/// The largest difference of two tensors over `scale` or, where that is larger, the largest size of an
+/// element of `want`; infinite where their shapes differ, or where one is not a number and the other is.
 template <class A, class B>
-double relative_difference(const Tensor<A>& got, const Tensor<B>& want) {
+double relative_difference(const Tensor<A>& got, const Tensor<B>& want, double scale = 0) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   if (got.shape() != want.shape()) return infinity;
   const Tensor<A> a = got.plain();
   const Tensor<B> b = want.plain();
-  double difference = 0, largest = 0;
+  double difference = 0, largest = scale;
   for (Index i = 0; i < a.size(); ++i) {
     const double x = static_cast<double>(a.data()[i]), y = static_cast<double>(b.data()[i]);
     if (std::isnan(x) != std::isnan(y)) return infinity;
@@ -211,14 +211,15 @@ double relative_difference(const Tensor<A>& got, const Tensor<B>& want) {
 }
 
 /// The same of the elements that a fingerprint holds.
-inline double relative_difference(const Fingerprint& got, const Fingerprint& want) {
+inline double relative_difference(const Fingerprint& got, const Fingerprint& want, double scale = 0) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   if (got.elements.size() != want.elements.size()) return infinity;
   double difference = std::abs(got.largest - want.largest);
   for (std::size_t i = 0; i < want.elements.size(); ++i)
     difference = std::max(difference, std::abs(got.elements[i] - want.elements[i]));
   if (!(difference >= 0)) return infinity;  // not a number
-  return difference == 0 ? 0 : difference / std::max(want.largest, std::numeric_limits<double>::min());
+  return difference == 0 ? 0
+                         : difference / std::max({scale, want.largest, std::numeric_limits<double>::min()});
 }
 
 }  // namespace tl::io

@@ -124,7 +124,8 @@ struct Conv2d {
                                                                const Tensor<T>& w) {
     return w.template derived<AlignedArray<T>>(kernels::conv_packing(shape), [&] {
       AlignedArray<T> array(static_cast<std::size_t>(kernels::conv_packed_size<T>(shape)));
-      kernels::conv_pack(shape, w.plain().data(), array.data());
+      const Tensor<T> weights = w.is_deferred() ? w.clone() : w.plain();  // only the packed ones are to stay
+      kernels::conv_pack(shape, weights.data(), array.data());
       return array;
     });
   }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <concepts>
 #include <cstring>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <mutex>
@@ -50,6 +51,16 @@ class Tensor {
   static Tensor ones(const Shape& shape, Layout layout = Layout::plain) { return full(shape, T{1}, layout); }
   static Tensor scalar(T value) { return full(Shape{}, value); }
 
+  /// Elements that `read` writes, in plain order, when somebody first asks for them: weights of a file that
+  /// may never be needed. `read` may throw, then and each time anew.
+  static Tensor deferred(const Shape& shape, std::function<void(T*)> read) {
+    Tensor tensor;
+    tensor.shape_ = shape;
+    tensor.size_ = shape.size();
+    tensor.storage_ = std::make_shared<Storage>(std::move(read), static_cast<std::size_t>(tensor.size_));
+    return tensor;
+  }
+
   /// Copies values given in logical (row-major) order.
   static Tensor from(std::span<const T> values, const Shape& shape) {
     TL_CHECK(static_cast<Index>(values.size()) == shape.size(), "[tensor] expected ", shape.size(),
@@ -71,14 +82,17 @@ class Tensor {
   Strides strides() const { return strides_of(shape_, layout_); }
 
   /// The elements in memory order.
-  const T* data() const { return storage_ ? storage_->array.data() : nullptr; }
+  const T* data() const { return storage_ ? storage_->elements() : nullptr; }
+  /// Whether the elements are not in memory yet. clone() reads them without keeping them here.
+  bool is_deferred() const { return storage_ && storage_->missing.load(std::memory_order_acquire); }
   std::span<const T> span() const { return {data(), static_cast<std::size_t>(size_)}; }
 
   /// The elements for writing; advances version().
   T* mutable_data() {
     if (!storage_) return nullptr;
+    T* elements = storage_->elements();
     storage_->version.fetch_add(1, std::memory_order_relaxed);
-    return storage_->array.data();
+    return elements;
   }
 
   /// Grows with every access for writing, through this or any tensor that shares the buffer.
@@ -106,7 +120,7 @@ class Tensor {
   Tensor clone() const {
     if (!defined()) return {};
     Tensor copy = empty(shape_, layout_);
-    std::copy_n(data(), size_, copy.mutable_data());
+    if (!storage_->read_missing(copy.mutable_data())) std::copy_n(data(), size_, copy.mutable_data());
     return copy;
   }
 
@@ -181,7 +195,36 @@ class Tensor {
   };
   struct Storage {
     explicit Storage(std::size_t count) : array(count) {}
+    Storage(std::function<void(T*)> read_elements, std::size_t elements_count)
+        : missing(true), read(std::move(read_elements)), missing_count(elements_count) {}
+
+    T* elements() {
+      if (missing.load(std::memory_order_acquire)) [[unlikely]]
+        keep_missing();
+      return array.data();
+    }
+    void keep_missing() {
+      const std::lock_guard lock(read_mutex);
+      if (!missing.load(std::memory_order_relaxed)) return;
+      AlignedArray<T> fresh(missing_count);
+      read(fresh.data());
+      array = std::move(fresh);
+      read = nullptr;
+      missing.store(false, std::memory_order_release);
+    }
+    /// Reads missing elements to another place; false when they are here.
+    bool read_missing(T* to) {
+      const std::lock_guard lock(read_mutex);
+      if (!missing.load(std::memory_order_relaxed)) return false;
+      read(to);
+      return true;
+    }
+
     AlignedArray<T> array;
+    std::atomic<bool> missing{false};  ///< the elements, which `read` can deliver
+    std::function<void(T*)> read;
+    std::size_t missing_count = 0;
+    std::mutex read_mutex;
     std::atomic<std::uint64_t> version{0};
     std::mutex derived_mutex;
     Kept derived;

@@ -117,12 +117,30 @@ class Reader {
       value.name = tensor.name;
       value.is_initializer = true;
       if (is_floating(tensor.data_type)) {
-        value.constant = to_tensor<T>(tensor, reading_.files);
+        value.constant = is_deferrable(tensor) ? deferred(tensor) : to_tensor<T>(tensor, reading_.files);
       } else {
         value.integers = Integers::same(to_tensor<std::int64_t>(tensor, reading_.files));
       }
       reading_.values[tensor.name] = std::move(value);
     }
+  }
+
+  /// Whether a tensor is large, and stands in the file as it stands in memory.
+  bool is_deferrable(const TensorProto& tensor) const {
+    constexpr std::size_t least = 1 << 16;
+    if constexpr (!std::same_as<T, float>) return false;
+    return model_.file && tensor.data_type == DataType::float32 && tensor.has_raw_data &&
+           !tensor.is_external && !tensor.is_segment && tensor.raw_data.size() >= least &&
+           tensor.raw_data.size() / sizeof(float) == static_cast<std::size_t>(shape_of(tensor).size()) &&
+           tensor.raw_data.size() % sizeof(float) == 0;
+  }
+  /// Its elements are read again from the file when they are needed: for inference packed copies are enough.
+  Tensor<T> deferred(const TensorProto& tensor) const {
+    const auto offset = static_cast<std::size_t>(tensor.raw_data.data() - model_.file->bytes.get());
+    return Tensor<T>::deferred(shape_of(tensor),
+                               [source = model_.file->source, offset, bytes = tensor.raw_data.size()](T* to) {
+                                 source->read(offset, reinterpret_cast<char*>(to), bytes);
+                               });
   }
 
   /// Inputs of the network; the first axis of each is the batch.
@@ -228,15 +246,24 @@ class Reader {
           outputs.push_back(constant_output(it->second, output.name));
         }
       } else if (!it->second.failed) {
-        outputs.push_back(it->second.id);
-        GraphValue<T>& value = reading_.graph.value(outputs.back());
-        if (value.kind == ValueKind::result) value.name = output.name;
+        outputs.push_back(output_of(it->second.id, output.name, outputs));
       }
     }
     if (model_.graph.outputs.empty()) problems_.add("no output", "graph");
     reading_.graph.set_outputs(std::move(outputs));
   }
 
+  /// The value under the output's name. One that has a name to keep is passed through a node.
+  ValueId output_of(ValueId id, const std::string& name, const std::vector<ValueId>& others) {
+    GraphValue<T>& value = reading_.graph.value(id);
+    const bool taken = std::find(others.begin(), others.end(), id) != others.end();
+    if (value.kind == ValueKind::result && !taken) {
+      value.name = name;
+      return id;
+    }
+    const auto rank = static_cast<std::size_t>(reading_.facts_of(id).shape[0].rank());
+    return reading_.graph.add_node(name, ops::Reshape{.shape = std::vector<Index>(rank, 0)}, {id});
+  }
   ValueId constant_output(const Value<T>& value, const std::string& name) {
     const Tensor<T> tensor =
         value.is_constant() ? value.constant : value.integers.tensor().template cast<T>();

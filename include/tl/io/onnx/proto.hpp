@@ -5,12 +5,16 @@
 // they repeat.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <tl/core/file.hpp>
 
 namespace tl::onnx {
 
@@ -139,6 +143,19 @@ struct OperatorSetId {
   std::int64_t version = 0;
 };
 
+/// An .onnx file and its bytes.
+struct ModelFile {
+  explicit ModelFile(std::shared_ptr<const OpenFile> opened)
+      : source(std::move(opened)), size(source->size()) {
+    bytes.reset(
+        new char[std::max<std::size_t>(1, size)]);  // not cleared, and given back to the system afterwards
+    source->read(0, bytes.get(), size);
+  }
+  std::shared_ptr<const OpenFile> source;
+  std::size_t size = 0;
+  std::unique_ptr<char[]> bytes;
+};
+
 struct ModelProto {
   std::int64_t ir_version = 0;
   std::string producer_name, producer_version, domain, doc_string;
@@ -147,8 +164,8 @@ struct ModelProto {
   Properties metadata_props;
   GraphProto graph;
   bool has_graph = false;
-  int functions = 0;                 ///< counted, so that they can be refused
-  std::shared_ptr<const void> file;  ///< keeps the bytes that raw_data points into
+  int functions = 0;                      ///< counted, so that they can be refused
+  std::shared_ptr<const ModelFile> file;  ///< that raw_data points into, where the model was read from one
 };
 
 }  // namespace tl::onnx

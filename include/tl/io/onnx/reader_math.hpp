@@ -51,13 +51,12 @@ bool arithmetic_6(Node<T>& n, const Op& op) {
 template <class T, class Op, class F>
 void arithmetic(Node<T>& n, Op op, const F& on_integers,
                 bool (*is_affine)(const Integers&, const Integers&)) {
-  if (arithmetic_6(n, op)) return;
   if (n.input(0).is_integer() && n.input(1).is_integer()) {
     const Integers &a = n.integers(0), &b = n.integers(1);
     const bool certain = a.certain() && b.certain();
     if (!certain && !is_affine(a, b)) a.tensor(), b.tensor();  // throws: one of them is open
     n.set_integers(combine(a, b, on_integers));
-  } else {
+  } else if (!arithmetic_6(n, op)) {
     n.compute(std::move(op), {0, 1});
   }
 }

@@ -227,15 +227,24 @@ void unsqueeze(Node<T>& n) {
   });
 }
 
-/// Axes of one position are repeated; the batch stays what it is.
+/// Axes of one position are repeated, new ones stand before the others; the batch stays what it is.
 template <class T>
 void expand_computed(Node<T>& n, const std::array<Shape, 2>& to) {
   const std::array<Shape, 2> from = shapes_of(n, 0);
   constexpr Index most = Index{1} << 20;
-  TL_CHECK(from[0].rank() == to[0].rank(), "expanding a computed value to more axes is not supported");
   ValueId value = n.operand(0, false);
+  const int added = to[0].rank() - from[0].rank();
+  if (added > 0) {
+    std::vector<Index> aligned(static_cast<std::size_t>(added), 1);
+    for (int axis = 0; axis < from[0].rank(); ++axis)
+      aligned.push_back(from[0][axis] == from[1][axis] ? from[0][axis] : -1);
+    TL_CHECK(std::count(aligned.begin(), aligned.end(), -1) <= 1,
+             "expanding a value of several open extents to more axes is not supported");
+    value = n.add_node(ops::Reshape{.shape = aligned}, {value}, "aligned");
+  }
+  const std::array<Shape, 2> now = n.facts(value).shape;
   for (int axis = 0; axis < to[0].rank(); ++axis) {
-    if (from[0][axis] == to[0][axis] && from[1][axis] == to[1][axis]) continue;
+    if (now[0][axis] == to[0][axis] && now[1][axis] == to[1][axis]) continue;
     TL_CHECK(to[0][axis] == to[1][axis] && to[0][axis] <= most,
              "expected an extent that does not depend on the "
              "batch, of at most ",

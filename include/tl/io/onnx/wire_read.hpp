@@ -119,9 +119,10 @@ inline ModelProto decode_model(std::string_view bytes, std::string_view name) {
 
 /// Reads an .onnx file. External data stay where they are until a tensor is asked for.
 inline ModelProto read_model(const std::filesystem::path& path) {
-  const auto bytes = std::make_shared<const AlignedArray<char>>(read_bytes(path, FieldWriter::largest));
-  ModelProto model = decode_model({bytes->data(), bytes->size()}, path.string());
-  model.file = bytes;
+  const auto file =
+      std::make_shared<const ModelFile>(std::make_shared<const OpenFile>(path, FieldWriter::largest));
+  ModelProto model = decode_model({file->bytes.get(), file->size}, path.string());
+  model.file = file;
   return model;
 }
 
