@@ -23,6 +23,8 @@ struct Options {
   bool fold = false, reference = false;
 };
 
+bool is_onnx(const std::filesystem::path& path) { return path.extension() == ".onnx"; }
+
 /// One name a line; an empty line may only be the last.
 std::vector<std::string> read_labels(const std::filesystem::path& path) {
   const std::string text = tl::read_file(path);
@@ -70,25 +72,14 @@ void save_onnx(const Options& o, const tl::Model<float>& model) {
   tl::onnx::save(graph, o.out);
 }
 
-void save_safetensors(const std::filesystem::path& path, const tl::io::NamedTensors& content) {
-  std::cout << counted(static_cast<Index>(content.tensors.size()), "tensor") << '\n';
-  tl::io::write_safetensors(path, content);
-}
-
-/// The network with the file's weights, for images of the size that the preprocessing makes.
-ModelPtr network_of(const Options& o, const tl::io::NamedTensors& file) {
-  const std::optional<LoadedNetwork> loaded =
-      o.model.empty() ? find_network(file) : load_network(o.model, file);
-  TL_CHECK(loaded, "'", o.in.string(),
-           "' has the tensors of no network that tl knows: --model NAME tells what differs");
-  std::cout << loaded->network->name << ", " << grouped(loaded->classes) << " classes; "
-            << printable(loaded->report.text()) << '\n';
-  tl::data::Size size{loaded->network->image_size, loaded->network->image_size};
-  if (const std::string spec = tl::io::preprocess_spec(file.metadata); !spec.empty())
+/// The network as a graph, for images of the size that the preprocessing makes.
+ModelPtr network_of(const LoadedNetwork& loaded, const tl::io::Metadata& metadata) {
+  tl::data::Size size{loaded.network->image_size, loaded.network->image_size};
+  if (const std::string spec = tl::io::preprocess_spec(metadata); !spec.empty())
     size = tl::data::Preprocess::parse(spec).fixed_size().value_or(size);
   const ModelPtr model =
-      tl::nn::trace<float>(*loaded->module, tl::Tensor<float>::zeros({1, 3, size.height, size.width}));
-  model->metadata() = file.metadata;
+      tl::nn::trace<float>(*loaded.module, tl::Tensor<float>::zeros({1, 3, size.height, size.width}));
+  model->metadata() = metadata;
   return model;
 }
 
@@ -101,29 +92,52 @@ tl::io::NamedTensors weights_of(const tl::Model<float>& model) {
 }
 
 void check_arguments(const Options& o) {
-  TL_CHECK(o.out.extension() == ".onnx" || o.out.extension() == ".safetensors",
+  TL_CHECK(is_onnx(o.out) || o.out.extension() == ".safetensors",
            "expected OUT to end in .onnx or .safetensors, got '", o.out.string(), "'");
-  TL_CHECK(o.in.extension() == ".onnx" || is_weights_file(o.in),
+  TL_CHECK(is_onnx(o.in) || is_weights_file(o.in),
            "expected IN to end in .onnx, .pth, .pt or .safetensors, got '", o.in.string(), "'");
-  TL_CHECK((!o.fold && !o.reference) || o.out.extension() == ".onnx",
+  TL_CHECK((!o.fold && !o.reference) || is_onnx(o.out),
            "--fold and --reference are for an OUT that ends in .onnx");
-  TL_CHECK(o.model.empty() || (o.out.extension() == ".onnx" && is_weights_file(o.in)),
+  TL_CHECK(o.model.empty() || (is_onnx(o.out) && is_weights_file(o.in)),
            "--model is for weights (.pth, .pt, .safetensors) that become an .onnx file");
+}
+
+std::string tensors_in(const tl::io::NamedTensors& content) {
+  return counted(static_cast<Index>(content.tensors.size()), "tensor");
+}
+
+/// Writes the file; returns what became of the weights.
+std::string export_weights(const Options& o) {
+  tl::io::NamedTensors file = read_weights(o.in);
+  add_metadata(o, file.metadata);
+  if (!is_onnx(o.out)) {
+    tl::io::write_safetensors(o.out, file);
+    return tensors_in(file);
+  }
+  const std::optional<LoadedNetwork> loaded =
+      o.model.empty() ? find_network(file) : load_network(o.model, file);
+  TL_CHECK(loaded, "'", o.in.string(),
+           "' has the tensors of no network that tl knows: --model NAME tells what differs");
+  save_onnx(o, *network_of(*loaded, file.metadata));
+  return loaded->network->name + ", " + grouped(loaded->classes) + " classes; " + loaded->report.text();
+}
+
+std::string export_network(const Options& o) {
+  const ModelPtr model = load_model(o.in);
+  add_metadata(o, model->metadata());
+  const tl::io::NamedTensors content = weights_of(*model);
+  if (is_onnx(o.out)) {
+    save_onnx(o, *model);
+  } else {
+    tl::io::write_safetensors(o.out, content);
+  }
+  return tensors_in(content);
 }
 
 void export_file(const Options& o) {
   check_arguments(o);
-  const bool to_onnx = o.out.extension() == ".onnx";
-  if (is_weights_file(o.in)) {
-    tl::io::NamedTensors file = read_weights(o.in);
-    add_metadata(o, file.metadata);
-    to_onnx ? save_onnx(o, *network_of(o, file)) : save_safetensors(o.out, file);
-  } else {
-    const ModelPtr model = load_model(o.in);
-    add_metadata(o, model->metadata());
-    to_onnx ? save_onnx(o, *model) : save_safetensors(o.out, weights_of(*model));
-  }
-  std::cout << "written: " << printable(o.out.string()) << '\n';
+  const std::string what = is_weights_file(o.in) ? export_weights(o) : export_network(o);
+  std::cout << printable(what) << "\nwritten: " << printable(o.out.string()) << '\n';
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ TEST_CASE("tl export: weights become a network, found by names and shapes, with 
   const Model<float> model = onnx::load<float>(p.path("out.onnx"));
   CHECK(io::labels(model.metadata()) == std::vector<std::string>{"cat", "dog", "panda"});
   CHECK(data::Preprocess::parse(io::preprocess_spec(model.metadata())) == data::Preprocess::parse(spec));
-  CHECK(model.graph().value(model.graph().inputs()[0]).shape == Shape{0, 3, 56, 56});
+  CHECK(model.graph().value(model.graph().inputs()[0]).shape == Shape{1, 3, 56, 56});
   CHECK(model.buffers().size() == p.network->buffers().size());  // batch normalisation is there
 
   const Tensor<float> x = nn::random_uniform<float>({2, 3, 56, 56}, 1, Rng(3));
@@ -147,7 +147,7 @@ TEST_CASE("tl export: a reference that tl doctor compares with, and folded batch
 TEST_CASE("tl inspect: the tensors of a file of weights, and the network they fit") {
   const Place p;
   check_done({"inspect", p.weights}, "network        resnet_small, 3 classes\n");
-  check_done({"inspect", p.weights}, "conv1.weight                   (32,3,3,3)");
+  check_done({"inspect", p.weights}, "conv1.weight                        (32,3,3,3)          864\n");
   const Outcome o = tl_program({"inspect", pth_fixture("resnet.pth"), "--json"});
   REQUIRE(o.status == 0);
   const Json json = Json::parse(o.out);
