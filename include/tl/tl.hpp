@@ -12,6 +12,7 @@
 #include <tl/graph/graph.hpp>
 #include <tl/graph/subgraph.hpp>
 #include <tl/graph/trace.hpp>
+#include <tl/io/load_weights.hpp>
 #include <tl/io/metadata.hpp>
 #include <tl/io/npy.hpp>
 #include <tl/io/onnx/load.hpp>

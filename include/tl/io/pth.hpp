@@ -27,7 +27,7 @@ namespace tl::io {
 
 namespace pth {
 
-/// Throws where the file has more or fewer bytes than a storage takes.
+/// What a storage takes; throws when no file can hold it.
 inline std::uint64_t bytes_of(const Storage& storage) {
   std::uint64_t bytes = 0;
   TL_CHECK(!__builtin_mul_overflow(static_cast<std::uint64_t>(storage.count), io::bytes_of(storage.element),

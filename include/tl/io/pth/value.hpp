@@ -1,7 +1,7 @@
 // What a pickle of tensors is made of, as plain data. Nothing of it is code, and nothing of it is run.
 //
 // A pickle names classes and functions of Python; the table below has all that stand for tensors and what
-// holds them, in state dictionaries of PyTorch 0.4 to 2.9. Everything else is refused by its name.
+// holds them in state dictionaries. Everything else is refused by its name.
 #pragma once
 
 #include <cstdint>
