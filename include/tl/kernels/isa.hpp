@@ -16,10 +16,12 @@
 #include <tl/core/error.hpp>
 #include <tl/core/precompiled.hpp>
 
+#ifndef TL_KERNELS_X86  // 0 leaves the portable kernels alone, which compiles in a third of the time
 #if defined(__x86_64__) && defined(__GNUC__)
 #define TL_KERNELS_X86 1
 #else
 #define TL_KERNELS_X86 0
+#endif
 #endif
 
 namespace tl::kernels {
