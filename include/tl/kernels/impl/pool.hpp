@@ -81,7 +81,7 @@ inline void fill_cover(PoolAxis& axis) {
 template <int slot>
 PoolAxis window_axis(Index inputs, Index outputs, Index size, Index stride, Index pad, Index dilation,
                      Index padded_end) {
-  PoolAxis axis = new_axis<slot>(inputs, outputs, size, dilation);
+  PoolAxis axis = new_axis<slot>(inputs, outputs, std::min(size, inputs), dilation);
   for (Index o = 0; o < outputs; ++o) {
     const Index start = o * stride - pad;
     const Index below = std::clamp<Index>(ceil_div(std::max<Index>(0, -start), dilation), 0, size);
