@@ -197,11 +197,26 @@ TEST_CASE("bad onnx: sizes that a small file makes out of nothing", "[onnx]") {
     m.node("ConstantOfShape", {"s"}, {"zeros"}).node("Add", {"x", "zeros"}, {"y"});
     CHECK_THROWS_AS(read(m), Error);
   };
+  refused({Index{1} << 25});
   refused({Index{1} << 40});
   refused({Index{1} << 30, 3});
   refused({Index{1} << 62, 1 << 30});
   refused({-1});
   refused({1, 1, 1, 1, 1, 1, 1, 1, 1});
+  OnnxModel grown;  // each node makes two of one
+  grown.input("x", {0, 3}).output("y").integers("a", {1}).weight("w", {1, 3});
+  for (int i = 0; i < 40; ++i) {
+    const std::string before = i == 0 ? "w" : "c" + std::to_string(i - 1);
+    grown.node("Concat", {before, before}, {"c" + std::to_string(i)}).with("axis", 0);
+  }
+  grown.node("Add", {"x", "c39"}, {"y"});
+  CHECK_THROWS_WITH(read(grown), contains("elements made of 4 are not supported"));
+  OnnxModel table;  // a column and a row make a table
+  table.input("x", {0, 3}).output("y").integer("zero", 0).integer("one", 1).integer("many", 1 << 16);
+  table.integers("first", {0}).node("Range", {"zero", "many", "one"}, {"row"});
+  table.node("Unsqueeze", {"row", "first"}, {"across"}).node("Unsqueeze", {"row", "ones"}, {"down"});
+  table.integers("ones", {1}).node("Add", {"across", "down"}, {"sums"}).node("Reshape", {"x", "sums"}, {"y"});
+  CHECK_THROWS_WITH(read(table), contains("arithmetic that makes more than"));
   OnnxModel pads;
   pads.input("x", {0, 3}).output("y").integers("p", {0, Index{1} << 62, 0, Index{1} << 62});
   pads.node("Pad", {"x", "p"}, {"y"});

@@ -27,6 +27,9 @@ inline constexpr std::array<Index, 2> imagined_size = {224, 256};
 /// No extent, amount or count in a network is larger; files that say otherwise are refused.
 inline constexpr Index largest_extent = Index{1} << 31;
 
+/// The largest constant that a file may make of smaller ones.
+inline constexpr Index largest_made = Index{1} << 24;
+
 struct Integers {
   std::array<IntTensor, 2> at;
 
@@ -76,8 +79,8 @@ Tensor<T> repeat_to(const Tensor<T>& x, const Shape& shape) {
 template <class F>
 IntTensor combine(const IntTensor& a, const IntTensor& b, const F& f) {
   const Shape shape = broadcast_shapes(a.shape(), b.shape(), "arithmetic");
-  constexpr Index most = Index{1} << 28;
-  TL_CHECK(shape.size() <= most, "arithmetic on more than ", most, " whole numbers is not supported");
+  TL_CHECK(shape.size() <= std::max({a.size(), b.size(), largest_made}), "arithmetic that makes more than ",
+           largest_made, " whole numbers is not supported");
   const IntTensor left = repeat_to(a, shape), right = repeat_to(b, shape);
   IntTensor y = IntTensor::empty(shape);
   std::transform(left.data(), left.data() + left.size(), right.data(), y.mutable_data(), f);
@@ -143,7 +146,8 @@ Tensor<T> gather(const Tensor<T>& x, const IntTensor& indices, Index signed_axis
   for (int i = 0; i < axis; ++i) shape.push_back(x.shape(i)), outer *= x.shape(i);
   for (const Index extent : indices.shape()) shape.push_back(extent);
   for (int i = axis + 1; i < x.rank(); ++i) shape.push_back(x.shape(i)), inner *= x.shape(i);
-  shape.size();  // throws when it overflows
+  TL_CHECK(shape.size() <= std::max(x.size(), largest_made), "gathering more than ", largest_made,
+           " elements is not supported");
   const Index extent = x.shape(axis);
   const Tensor<T> from = x.plain();
   Tensor<T> y = Tensor<T>::empty(shape);

@@ -121,6 +121,7 @@ class Reader {
       } else {
         value.integers = Integers::same(to_tensor<std::int64_t>(tensor, reading_.files));
       }
+      reading_.stored_elements += shape_of(tensor).size();
       reading_.values[tensor.name] = std::move(value);
     }
   }

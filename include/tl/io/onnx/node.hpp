@@ -60,8 +60,8 @@ struct Reading {
   Graph<T> graph{};
   std::vector<GraphFacts> facts{};
   std::unordered_map<std::string, Value<T>> values{};
-  std::unordered_map<std::string, int> uses{};  ///< how many nodes and outputs read a name
-  Index folded_elements = 0;
+  std::unordered_map<std::string, int> uses{};     ///< how many nodes and outputs read a name
+  Index stored_elements = 0, folded_elements = 0;  ///< in tensors of the file, and in constants made of them
 
   const GraphFacts& facts_of(ValueId id) const { return facts[static_cast<std::size_t>(id)]; }
 };
@@ -278,6 +278,7 @@ class Node {
     set(std::move(value), output);
   }
   void set_constant(Tensor<T> tensor, int output = 0) {
+    count_folded(tensor.shape());
     Value<T> value;
     value.constant = std::move(tensor);
     value.name = output_name(output);
@@ -380,14 +381,15 @@ class Node {
     }
   }
 
-  /// Refuses constants that a small file makes out of nothing.
+  /// Refuses constants that a small file makes out of nothing. Weights may be moved several times.
   void count_folded(const Shape& shape) {
-    constexpr Index most = Index{1} << 28;
+    const Index most = largest_made + 32 * reading_.stored_elements;
     check_extents(shape);
     reading_.folded_elements += std::min(shape.size(), most + 1);
-    TL_CHECK(reading_.folded_elements <= most, "constants of more than ", most,
-             " elements are not supported, got ", shape);
+    TL_CHECK(reading_.folded_elements <= most, "constants of more than ", most, " elements made of ",
+             reading_.stored_elements, " are not supported, got ", shape);
   }
+  void count_stored(const Shape& shape) { reading_.stored_elements += shape.size(); }
 
  private:
   static Index bounded(std::string_view what, Index value) {

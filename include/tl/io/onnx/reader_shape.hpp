@@ -26,9 +26,13 @@ void set_tensor(Node<T>& n, const TensorProto& proto) {
   const ExternalFiles nowhere(".");  // tensors in attributes may not lie in other files
   TL_CHECK(!proto.is_external, "external data in an attribute is not supported");
   if (is_floating(proto.data_type)) {
-    n.set_constant(to_tensor<T>(proto, nowhere));
+    Tensor<T> numbers = to_tensor<T>(proto, nowhere);
+    n.count_stored(numbers.shape());
+    n.set_constant(std::move(numbers));
   } else {
-    n.set_integers(Integers::same(to_tensor<std::int64_t>(proto, nowhere)));
+    const IntTensor numbers = to_tensor<std::int64_t>(proto, nowhere);
+    n.count_stored(numbers.shape());
+    n.set_integers(Integers::same(numbers));
   }
 }
 
@@ -366,13 +370,19 @@ void concat(Node<T>& n) {
     Integers result;
     for (std::size_t which : {0u, 1u}) {
       std::vector<IntTensor> parts;
-      for (int i = 0; i < n.input_count(); ++i) parts.push_back(n.integers(i).at[which]);
+      std::vector<Shape> shapes;
+      for (int i = 0; i < n.input_count(); ++i)
+        parts.push_back(n.integers(i).at[which]), shapes.push_back(parts.back().shape());
+      n.count_folded(op.infer(shapes));
       result.at[which] = op.forward(std::span<const IntTensor>(parts));
     }
     n.set_integers(std::move(result));
   } else if (constants) {
     std::vector<Tensor<T>> parts;
-    for (int i = 0; i < n.input_count(); ++i) parts.push_back(n.input(i).constant);
+    std::vector<Shape> shapes;
+    for (int i = 0; i < n.input_count(); ++i)
+      parts.push_back(n.input(i).constant), shapes.push_back(parts.back().shape());
+    n.count_folded(op.infer(shapes));
     n.set_constant(op.forward(std::span<const Tensor<T>>(parts)));
   } else {
     std::vector<ValueId> parts;
