@@ -1,7 +1,7 @@
 # Installs what is missing. Sourced by the run.sh scripts:
 #
 #   source examples/install_dependencies.sh
-#   tl_require build [tests] [full] [checks]    then, where a script needs more: tl_require_package PACKAGE FILE
+#   tl_require build [tests] [clang] [checks]    then, where a script needs more: tl_require_package PACKAGE FILE
 #
 # On Debian and Ubuntu missing packages are installed, with sudo when not root. Elsewhere the scripts say what
 # to install and end with status 2. Nothing is touched when everything is there.
@@ -22,9 +22,9 @@ tests  libexpected-dev   header:tl/expected.hpp          tl-expected (a test inc
 tests  python3           command:python3                 Python 3.8 or newer
 tests  git               command:git                     Git
 tests  curl              command:curl                    curl (the tests of weights/get.sh)
-full   clang             command:clang++                 clang 14 or newer
-full   libomp-dev        clang:-fopenmp                  OpenMP of LLVM
-full   libclang-rt-dev   clang:-fsanitize=thread         sanitizers of LLVM
+clang  clang             command:clang++                 clang 14 or newer
+clang  libomp-dev        clang:-fopenmp                  OpenMP of LLVM
+clang  libclang-rt-dev   clang:-fsanitize=thread         sanitizers and libFuzzer of LLVM
 checks clang-format      command:clang-format            clang-format 14
 checks clang-tidy        command:clang-tidy              clang-tidy 14
 '

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds everything and runs every test; those that compute once more without AVX2.
+# Installs what is missing, builds everything and runs every test; those that compute once more without AVX2. Then fuzzes
+# the readers.
 set -u -o pipefail
 
 usage() {
@@ -7,24 +8,26 @@ usage() {
 usage: bash tests/run.sh [options]
 
   --full          also: the tests that take long, a build with clang, address, undefined-behaviour and thread
-                  sanitizers
+                  sanitizers; ten minutes for each fuzzer
+  --fuzz-seconds N  for each fuzzer (default: 30)
   --only REGEX    run the tests whose names match (see ctest -R)
   --jobs N        compile and test N at a time (default: the number of processors)
   --no-install    take the machine as it is
   --help          print this
 
-Builds go to build/ and, with --full, to build-clang/, build-asan/ and build-tsan/. Tests on real photos and
+Builds go to build/, build-fuzz/ and, with --full, to build-clang/, build-asan/ and build-tsan/. Tests on real photos and
 models look for them in the folder TL_SHARED (default: ../shared beside the repository) and are skipped by name
 where it is absent.
 END
 }
 
-full=0 only=. install=1 jobs=$(nproc 2> /dev/null || echo 2)
+full=0 only=. install=1 fuzz_seconds= jobs=$(nproc 2> /dev/null || echo 2)
 while [ $# -gt 0 ]; do
   case $1 in
     --full) full=1 ;;
     --only) only=${2:?--only needs a regular expression} && shift ;;
     --jobs) jobs=${2:?--jobs needs a number} && shift ;;
+    --fuzz-seconds) fuzz_seconds=${2:?--fuzz-seconds needs a number} && shift ;;
     --no-install) install=0 ;;
     --help | -h) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
@@ -35,9 +38,9 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 if [ "$install" = 1 ]; then
   source examples/install_dependencies.sh
-  tl_require build tests
-  [ "$full" = 0 ] || tl_require full
+  tl_require build tests clang
 fi
+[ -n "$fuzz_seconds" ] || fuzz_seconds=$((full ? 600 : 30))
 
 passed=0 total=0 failures=() skips=()
 
@@ -74,11 +77,14 @@ run_stage() {
 configuration=Release
 release=(-DCMAKE_BUILD_TYPE=Release -DTL_WERROR=ON -DTL_BUILD_TESTS=ON -DTL_BUILD_BENCH=ON)
 sanitized=(-DTL_BUILD_BENCH=OFF -DTL_WERROR=OFF) # what sanitizers insert makes g++ warn without reason
+fuzz=(-DCMAKE_CXX_COMPILER=clang++ -DTL_BUILD_FUZZ=ON -DTL_FUZZ_SECONDS="$fuzz_seconds" -DTL_BUILD_TESTS=ON -DTL_WERROR=ON
+  -DTL_BUILD_EXAMPLES=OFF -DTL_BUILD_BENCH=OFF)
 [ "$full" = 0 ] || configuration=full
 compiler=-DCMAKE_CXX_COMPILER=${CXX:-g++}
 run_stage g++ build $configuration "${release[@]}" "$compiler"
 # As on a processor without AVX2: the rooms that compute.
 [ "$only" != . ] || TL_ISA=portable only='^(kernels|ops|graph|models)/' run_stage portable build Release "${release[@]}" "$compiler"
+[[ $only != . && $only != *fuzz* ]] || run_stage fuzz build-fuzz Release "${fuzz[@]}"
 if [ "$full" = 1 ]; then
   run_stage clang build-clang Release "${release[@]}" -DCMAKE_CXX_COMPILER=clang++
   run_stage asan build-asan Debug --preset asan "${sanitized[@]}" "$compiler"
