@@ -132,7 +132,10 @@ TEST_CASE("headers that say what cannot be are errors") {
   }
   const std::string deep(200'000, '[');
   CHECK_THROWS_AS(decode_safetensors(file_of(deep)), Error);
-  CHECK_THROWS_AS(decode_safetensors(file_of(deep + std::string(deep.size(), ']'))), Error);
+  const std::string nested = deep + std::string(deep.size(), ']');
+  CHECK_THROWS_AS(decode_safetensors(file_of(nested)), Error);
+  for (const std::string& part : {"\"dtype\":" + nested, "\"dtype\":\"F32\",\"shape\":" + nested})
+    CHECK_THROWS_WITH(decode_safetensors(file_of("{\"x\":{" + part + "}}")), contains("got an array"));
 
   struct Case {
     const char *shape, *offsets, *dtype;

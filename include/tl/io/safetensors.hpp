@@ -37,13 +37,18 @@ inline constexpr std::size_t most_header_bytes = std::size_t{100} << 20;
 /// Where a tensor's elements lie: bytes [begin, end) behind the header.
 using Range = std::pair<std::size_t, std::size_t>;
 
+/// A value for a message. dump() calls itself for values inside values, and a file may nest them without end.
+inline std::string shown(const nlohmann::json& value) {
+  return value.is_structured() ? concat("an ", value.type_name()) : value.dump();
+}
+
 /// A list of whole numbers of at least 0, which JSON could also write as 2.5 or true.
 inline std::vector<Index> whole_numbers(const nlohmann::json& list) {
-  TL_CHECK(list.is_array(), "expected a list of numbers, got ", list.dump());
+  TL_CHECK(list.is_array(), "expected a list of numbers, got ", shown(list));
   constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
   for (const nlohmann::json& number : list)
     TL_CHECK(number.is_number_unsigned() && number.get<std::uint64_t>() <= most,
-             "expected whole numbers of at least 0, got ", list.dump());
+             "expected whole numbers of at least 0, got ", shown(number));
   return list.get<std::vector<Index>>();
 }
 
@@ -57,7 +62,7 @@ inline Element element_of(const nlohmann::json& dtype) {
       {"U64", Element::whole64}};
   const auto found = dtype.is_string() ? known.find(dtype.get<std::string>()) : known.end();
   TL_CHECK(found != known.end(), "expected elements of type F32, F16, BF16, F64 or whole numbers, got ",
-           dtype.dump());
+           shown(dtype));
   return found->second;
 }
 
