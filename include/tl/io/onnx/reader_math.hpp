@@ -228,6 +228,7 @@ void p_relu(Node<T>& n) {
   const ValueId negative = n.add_node(ops::Relu{}, {turned}, "negative");
   ValueId slope = n.weight(1);
   if (n.opset() < 7 && n.shape(1).rank() == 1) {  // it was one number a channel; since then it is broadcast
+    TL_CHECK(n.shape(0).rank() >= 2, "expected x(N,C,...), got ", n.shape(0));
     std::vector<Index> shape(static_cast<std::size_t>(n.shape(0).rank() - 1), 1);
     shape[0] = n.shape(1)[0];
     slope = n.add_node(ops::Reshape{.shape = shape}, {slope}, "slope");
