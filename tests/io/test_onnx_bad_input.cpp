@@ -178,6 +178,17 @@ TEST_CASE("bad onnx: values that are missing, doubled, or constant", "[onnx]") {
   OnnxModel constant;
   constant.input("x", {0, 3}).output("y").weight("w", {3}).node("Relu", {"w"}, {"y"});
   CHECK_THAT(message(constant), contains("does not depend on an input (output 'y')"));
+  for (const std::vector<Index>& extents : {std::vector<Index>{}, {0}}) {
+    OnnxModel slopes(6);
+    slopes.input("x", extents).output("y").weight("slope", {3}).node("PRelu", {"x", "slope"}, {"y"});
+    CHECK_THAT(message(slopes),
+               contains("expected x(N,C,...), got (" + std::string(extents.empty() ? "" : "2")));
+  }
+  OnnxModel kernel;  // no elements, but a kernel of 2^62 columns
+  kernel.input("x", {0, 3, 8, 8}).output("y").weight("w", {0, 3, 1, Index{1} << 62}, {1});
+  kernel.proto().graph.initializers[0].raw_data = {};
+  kernel.node("Conv", {"x", "w"}, {"y"}).with("dilations", std::vector<Index>{1, 1 << 30});
+  CHECK_THAT(message(kernel), contains("expected extents of at most"));
   OnnxModel outputs;
   outputs.input("x", {0, 3, 8, 8})
       .output("y")

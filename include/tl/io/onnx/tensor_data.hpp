@@ -133,11 +133,16 @@ class ExternalFiles {
   std::filesystem::path folder_;
 };
 
-/// The shape of a stored tensor. Throws on negative extents, overflow and more than eight dimensions.
+/// The shape of a stored tensor. Throws on negative and very large extents, overflow and more than eight
+/// dimensions.
 inline Shape shape_of(const TensorProto& tensor) {
   try {
     const Shape shape(tensor.dims);
     shape.size();
+    // Beside an extent of 0 others take no memory, but they would overflow what is computed of them.
+    constexpr Index most = Index{1} << 31;
+    for (const Index extent : shape)
+      TL_CHECK(extent <= most, "expected extents of at most ", most, ", got ", shape);
     return shape;
   } catch (const Error& error) {
     fail("tensor '", tensor.name, "': ", error.what());
