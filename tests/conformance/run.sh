@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Models that others made, run through `tl run`: the cases of the Python package onnx, and torchvision's networks.
+# Models that others made, run through `tl run`: the cases of the Python package onnx, and torchvision's networks,
+# which are trained too.
 # usage: run.sh [--quick]     --quick leaves out torchvision's networks, and with them PyTorch
 #
 # Builds tl; the Python packages go to build/conformance and nowhere else. The tables go to build/conformance/*.md.
@@ -21,5 +22,8 @@ if [ "${1:-}" != --quick ]; then
   build/conformance/bin/pip install --quiet torch torchvision onnxscript
   build/conformance/bin/python tests/conformance/torch_networks.py build/bin/tl --out build/conformance/torch_networks.md ||
     status=1
+  cmake --build build --target train_steps
+  build/conformance/bin/python tests/conformance/torch_training.py build/bin/tests/train_steps \
+    --out build/conformance/torch_training.md || status=1
 fi
 exit $status

@@ -5,16 +5,17 @@ usage: torch_training.py TRAIN_STEPS [--only TEXT] [--out FILE.md]
 
 TRAIN_STEPS is the program, built as target train_steps. The packages torch, torchvision, onnx and onnxruntime are
 needed. Networks are exported with batch normalisation kept; dropout and stochastic depth drop nothing. The measure of
-gradients is the largest difference over the largest value of that parameter's gradient, for the worst parameter;
-PyTorch's gradients in double are the truth.
+gradients is the largest difference over the largest value of that parameter's gradient; the table has the worst
+parameter, whose name is printed. PyTorch's gradients in double are the truth.
 
-An activation that lies on a kink of ReLU to the precision of float falls on either side of it, and its gradient
-with it, in PyTorch's float as in tl's. So the networks as they are are compared in double, with the statistics of
-the batch and with running ones; and in float with smooth activations in place of those with kinks. Each must be
-within 1e-3. The figures of float with kinks are given beside them, tl's and PyTorch's own.
+An activation that lies on a kink of ReLU to the precision of float falls on either side of it by rounding, and its
+gradient comes or goes, in PyTorch's float as in tl's. So the networks as they are are compared in double, with the
+statistics of the batch and with running ones, and in float with smooth activations in place of those with kinks.
+Each must be within 1e-3. The figures of float with kinks are given beside them, tl's and PyTorch's own.
 
-After three steps the logits of tl must be onnxruntime's of the saved file within 1e-4 of the largest; how far
-PyTorch's three steps are is given beside it. Exit status 1 when something is more, or a network cannot be read.
+After three steps of SGD, with kinks and without, the logits of tl in inference must be onnxruntime's of the saved file
+within 1e-4 of the largest; how far PyTorch's three steps are, without kinks, is given beside it. Exit status 1 when
+something is more, or a network cannot be exported or read.
 """
 import argparse
 import copy
@@ -37,7 +38,7 @@ BATCH = 8
 STEPS, RATE = 3, 0.01
 MOST_GRADIENT, MOST_LOGITS = 1e-3, 1e-4
 HEADINGS = ["network", "parameters", "double, batch", "double, running", "float", "float, PyTorch", "file",
-            "smooth, batch", "smooth, PyTorch", "smooth, running", "smooth, file", "steps", "moved"]
+            "smooth, batch", "smooth, PyTorch", "smooth, running", "smooth, file", "steps"]
 
 
 def image_size(name):
@@ -147,7 +148,7 @@ def worst(got, truth):
     that of a bias in front of a batch normalisation, is measured by a thousandth of the network's largest.
     """
     if set(got) != set(truth):
-        raise RuntimeError(f"other parameters: {sorted(set(got) ^ set(truth))}")
+        raise RuntimeError(f"parameters of one side only: {sorted(set(got) ^ set(truth))}")
     largest = max(np.abs(gradient).max() for gradient in truth.values())
     measures = {}
     for name, want in truth.items():
@@ -201,7 +202,8 @@ def check(name, program, folder):
         before, after = torch_steps(net, batch)
     row.limit(difference(logits, from_file), MOST_LOGITS)
     row.limit(difference(logits, after))
-    row.limit(difference(before, after))
+    if difference(before, after) < 0.1:
+        row.bad.append("three steps hardly change the logits")
     return row
 
 
