@@ -35,7 +35,7 @@ from torch.nn import functional
 from networks import NETWORKS, coarse_images, difference, export, network, onnxruntime_logits
 
 BATCH = 8
-STEPS, RATE = 3, 0.01
+STEPS, RATE = 3, 0.001
 MOST_GRADIENT, MOST_LOGITS = 1e-3, 1e-4
 HEADINGS = ["network", "parameters", "double, batch", "double, running", "float", "float, PyTorch", "file",
             "smooth, batch", "smooth, PyTorch", "smooth, running", "smooth, file", "steps"]
@@ -46,19 +46,27 @@ def image_size(name):
     return {"vgg11_bn": 224, "inception_v3": 107}.get(name, 64)
 
 
-def trainable_network(name):
-    """Nothing drops, and no two tensors are equal: the exporter would write them once, as one parameter."""
-    net = network(name, image_size(name))
+def trainable_network(name, images):
+    """Nothing drops, and no two tensors are equal: the exporter would write them once, as one parameter.
+
+    Running statistics are those of the images: with others the values may grow from layer to layer until rounding of
+    the weights alone changes gradients by more than 1e-3.
+    """
+    net = network(name, image_size(name)).train()
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 0.1
-        elif isinstance(module, (torch.nn.Dropout, torchvision.ops.StochasticDepth)):
+        if isinstance(module, (torch.nn.Dropout, torchvision.ops.StochasticDepth)):
             module.p = 0.0
     with torch.no_grad():
         for parameter in net.parameters():
             if torch.all(parameter == parameter.flatten()[0]):
                 parameter.mul_(torch.rand_like(parameter) + 0.5).add_(0.2 * torch.rand_like(parameter) - 0.1)
-    return net
+        for norm in norms:
+            norm.reset_running_stats()
+        net(torch.from_numpy(images))
+    for norm in norms:
+        norm.momentum = 0.1
+    return net.eval()
 
 
 def smooth_activations():
@@ -181,7 +189,8 @@ class Row:
 
 
 def check(name, program, folder):
-    row, net, batch = Row(name), trainable_network(name), batch_for(name)
+    row, batch = Row(name), batch_for(name)
+    net = trainable_network(name, batch[0])
     tl = Tl(program, folder, net, image_size(name), batch)
     truth = torch_gradients(net, batch, "train", torch.float64)
     row.add(str(len(truth)))
