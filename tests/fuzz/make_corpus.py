@@ -4,7 +4,8 @@
 usage: make_corpus.py FOLDER       one folder a target: FOLDER/onnx, FOLDER/npy, ...
 
 Needs nothing but Python. Networks are one node each, a few together, and, with other weights, the graphs of exporters that stand
-in tests/fixtures/onnx (onnx_seeds.py); images are those of tests/data/fixtures.
+in tests/fixtures/onnx (onnx_seeds.py); images are those of tests/data/fixtures, files of
+PyTorch those of tests/fixtures/pth.
 """
 import json
 import struct
@@ -65,6 +66,11 @@ def image():
             yield file.name, file.read_bytes()
 
 
+def pth():
+    for path in sorted((TESTS / "fixtures" / "pth").glob("*.pth")):
+        yield path.stem, path.read_bytes()
+
+
 def labels():
     images = [file.name for file in sorted((TESTS / "data" / "fixtures").glob("*.png"))][:3]
     yield "csv", "".join(f"{name},{label}\n" for name, label in zip(images, ("cat", "dog", "cat"))).encode()
@@ -81,7 +87,7 @@ def preprocess():
 
 
 TARGETS = {"checkpoint": checkpoint, "image": image, "labels": labels, "npy": npy, "onnx": onnx_seeds.seeds,
-           "preprocess": preprocess, "safetensors": safetensors}
+           "preprocess": preprocess, "pth": pth, "safetensors": safetensors}
 
 
 def main():

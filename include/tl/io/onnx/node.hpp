@@ -61,6 +61,7 @@ struct Reading {
   std::vector<GraphFacts> facts{};
   std::unordered_map<std::string, Value<T>> values{};
   std::unordered_map<std::string, int> uses{};     ///< how many nodes and outputs read a name
+  Index filled_elements = 0;                       ///< of constants that a file describes by one number
   Index stored_elements = 0, folded_elements = 0;  ///< in tensors of the file, and in constants made of them
 
   const GraphFacts& facts_of(ValueId id) const { return facts[static_cast<std::size_t>(id)]; }
@@ -288,6 +289,20 @@ class Node {
   void mark_truth() {
     Value<T>& value = reading_.values.at(output_name());
     value.is_truth = value.is_whole_number = value.is_computed();
+  }
+  /// A constant of equal elements. They take memory when they are first read: networks are shipped with
+  /// weights that a file of a few bytes stands for.
+  void set_filled(const Shape& shape, T number) {
+    constexpr Index most = Index{1} << 27, most_together = 2 * most;
+    check_extents(shape);
+    reading_.filled_elements += std::min(shape.size(), most + 1);
+    TL_CHECK(shape.size() <= most && reading_.filled_elements <= most_together, "constants of more than ",
+             most, " equal elements, or ", most_together, " together, are not supported, got ", shape);
+    Value<T> value;
+    const auto count = static_cast<std::size_t>(shape.size());
+    value.constant = Tensor<T>::deferred(shape, [count, number](T* to) { std::fill_n(to, count, number); });
+    value.name = output_name();
+    set(std::move(value));
   }
   /// The result is the first input itself.
   void pass_through() {

@@ -56,25 +56,19 @@ void constant(Node<T>& n) {
 }
 
 template <class T>
-Shape shape_from(Node<T>& n, int i) {
-  const std::vector<Index> extents = n.extents(i);
-  const Shape shape{std::span<const Index>(extents)};
-  n.count_folded(shape);
-  return shape;
-}
-
-template <class T>
 void constant_of_shape(Node<T>& n) {
   const AttributeProto* value = n.find("value", AttributeType::tensor_value);
-  const Shape shape = shape_from(n, 0);
-  if (value == nullptr || value->tensors.empty()) return n.set_constant(Tensor<T>::zeros(shape));
+  const std::vector<Index> extents = n.extents(0);
+  const Shape shape{std::span<const Index>(extents)};
+  if (value == nullptr || value->tensors.empty()) return n.set_filled(shape, T{0});
   const TensorProto& proto = value->tensors[0];
   const ExternalFiles nowhere(".");
   TL_CHECK(!proto.is_external && shape_of(proto).size() == 1,
            "attribute 'value' is expected to have one element");
   if (is_floating(proto.data_type)) {
-    n.set_constant(Tensor<T>::full(shape, *to_tensor<T>(proto, nowhere).data()));
+    n.set_filled(shape, *to_tensor<T>(proto, nowhere).data());
   } else {
+    n.count_folded(shape);
     n.set_integers(Integers::same(IntTensor::full(shape, *to_tensor<std::int64_t>(proto, nowhere).data())));
   }
 }
