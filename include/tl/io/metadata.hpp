@@ -61,7 +61,8 @@ inline bool has_reference(const Metadata& metadata) {
 
 /// Removes the reference: it holds for the weights it was made with.
 inline void drop_reference(Metadata& metadata) {
-  for (const char* key : {reference_input_key, reference_output_key, reference_layers_key}) metadata.erase(key);
+  for (const char* key : {reference_input_key, reference_output_key, reference_layers_key})
+    metadata.erase(key);
 }
 
 }  // namespace tl::io
