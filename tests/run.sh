@@ -8,7 +8,8 @@ usage() {
 usage: bash tests/run.sh [options]
 
   --full          also: the tests that take long, a build with clang, address, undefined-behaviour and thread
-                  sanitizers; ten minutes for each fuzzer
+                  sanitizers; ten minutes for each fuzzer; models that others made, against
+                  PyTorch and onnxruntime
   --fuzz-seconds N  for each fuzzer (default: 30)
   --only REGEX    run the tests whose names match (see ctest -R)
   --jobs N        compile and test N at a time (default: the number of processors)
@@ -89,6 +90,9 @@ if [ "$full" = 1 ]; then
   run_stage clang build-clang Release "${release[@]}" -DCMAKE_CXX_COMPILER=clang++
   run_stage asan build-asan Debug --preset asan "${sanitized[@]}" "$compiler"
   run_stage tsan build-tsan Debug --preset tsan "${sanitized[@]}"
+  printf '\n== models that others made\n'
+  total=$((total + 1))
+  if bash tests/conformance/run.sh; then passed=$((passed + 1)); else failures+=("conformance (tests/conformance/run.sh)"); fi
 fi
 
 printf '\n'
