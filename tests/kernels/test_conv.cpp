@@ -246,8 +246,9 @@ TEST_CASE("the planner takes the algorithm with the fewest products and weights"
   // ResNet's stages at 224 pixels.
   CHECK(forward(1, 56, 64) == four);
   CHECK(forward(1, 28, 128) == four);
-  CHECK(forward(1, 14, 256) == four);
-  CHECK(forward(1, 7, 512) == two);  // one image does not pay for the weights of F(4x4)
+  CHECK(forward(1, 14, 256) == two);  // one image does not pay for the weights of F(4x4)
+  CHECK(forward(1, 7, 512) == direct);
+  CHECK(forward(16, 14, 256) == four);
   CHECK(forward(16, 7, 512) == four);
   // Small images, where tiles of 4x4 are half empty.
   CHECK(forward(16, 5, 256) == two);

@@ -130,8 +130,9 @@ class Reader {
   bool is_deferrable(const TensorProto& tensor) const {
     constexpr std::size_t least = 1 << 16;
     if constexpr (!std::same_as<T, float>) return false;
-    return model_.file && tensor.data_type == DataType::float32 && tensor.has_raw_data &&
-           !tensor.is_external && !tensor.is_segment && tensor.raw_data.size() >= least &&
+    return model_.file && model_.file->holds(tensor.raw_data) && tensor.data_type == DataType::float32 &&
+           tensor.has_raw_data && !tensor.is_external && !tensor.is_segment &&
+           tensor.raw_data.size() >= least &&
            tensor.raw_data.size() / sizeof(float) == static_cast<std::size_t>(shape_of(tensor).size()) &&
            tensor.raw_data.size() % sizeof(float) == 0;
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -151,6 +152,12 @@ struct ModelFile {
         new char[std::max<std::size_t>(1, size)]);  // not cleared, and given back to the system afterwards
     source->read(0, bytes.get(), size);
   }
+  /// Whether bytes are part of the file's, and not put in their place since.
+  bool holds(std::string_view part) const {
+    const std::less_equal<const char*> before;
+    return before(bytes.get(), part.data()) && before(part.data() + part.size(), bytes.get() + size);
+  }
+
   std::shared_ptr<const OpenFile> source;
   std::size_t size = 0;
   std::unique_ptr<char[]> bytes;
