@@ -228,6 +228,11 @@ TEST_CASE("bad onnx: sizes that a small file makes out of nothing", "[onnx]") {
   table.node("Unsqueeze", {"row", "first"}, {"across"}).node("Unsqueeze", {"row", "ones"}, {"down"});
   table.integers("ones", {1}).node("Add", {"across", "down"}, {"sums"}).node("Reshape", {"x", "sums"}, {"y"});
   CHECK_THROWS_WITH(read(table), contains("arithmetic that makes more than"));
+  OnnxModel tiles;  // lists of a million positions
+  tiles.input("x", {0, 1}).output("y").integers("repeats", {1, 1 << 20});
+  for (int i = 0; i < 17; ++i)
+    tiles.node("Tile", {"x", "repeats"}, {i == 0 ? std::string("y") : "y" + std::to_string(i)});
+  CHECK_THROWS_WITH(read(tiles), contains("elements made of 2 are not supported"));
   OnnxModel pads;
   pads.input("x", {0, 3}).output("y").integers("p", {0, Index{1} << 62, 0, Index{1} << 62});
   pads.node("Pad", {"x", "p"}, {"y"});

@@ -61,6 +61,7 @@ ValueId resized_axis(Node<T>& n, ValueId x, int axis, Index in, Index out, doubl
   const auto clamped = [in](double at) {
     return std::clamp<Index>(static_cast<Index>(std::clamp(at, -1e9, 1e9)), 0, in - 1);
   };
+  n.count_folded({out});
   const std::string suffix = tl::concat("axis_", axis);
   ops::Take take{.axis = axis, .indices = {}};
   if (rule.mode == "nearest") {
@@ -177,6 +178,7 @@ void tile(Node<T>& n) {
     if (times == 1) continue;
     TL_CHECK(times >= 1 && extent * times <= (Index{1} << 20),
              "expected at least one repeat and axes of at most ", Index{1} << 20, ", got ", times);
+    n.count_folded({extent * times});
     std::vector<Index> positions;
     for (Index i = 0; i < extent * times; ++i) positions.push_back(i % extent);
     value = n.add_node(take_along(n, axis, positions), {value}, tl::concat("axis_", axis));

@@ -247,6 +247,7 @@ void expand_computed(Node<T>& n, const std::array<Shape, 2>& to) {
              "expected an extent that does not depend on the "
              "batch, of at most ",
              most);
+    n.count_folded({to[0][axis]});
     const std::vector<Index> zeros(static_cast<std::size_t>(to[0][axis]), 0);
     value = n.add_node(ops::Take{axis, zeros}, {value}, tl::concat("axis_", axis));
   }
@@ -488,6 +489,7 @@ void pad_with(Node<T>& n, const std::vector<Index>& pads, std::vector<Index> axe
     const auto a = static_cast<std::size_t>(axis);
     if (op.before[a] == 0 && op.after[a] == 0) continue;
     TL_CHECK(n.shape(0, 1)[axis] == n.shape(0)[axis], "padding along the batch is not supported");
+    n.count_folded({n.shape(0)[axis] + std::max<Index>(0, op.before[a]) + std::max<Index>(0, op.after[a])});
     padded = n.add_node(ops::Take{axis, padded_positions(mode, n.shape(0)[axis], op.before[a], op.after[a])},
                         {padded}, tl::concat("axis_", axis));
   }
