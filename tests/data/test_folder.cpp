@@ -163,6 +163,7 @@ TEST_CASE("labels files", "[data]") {
   CHECK_THROWS_WITH(read("1.jpg\n"), contains("line 1"));
   CHECK_THROWS_WITH(read("1.jpg,\n"), contains("line 1"));
   CHECK_THROWS_WITH(read("\n\n"), contains("no lines"));
+  CHECK_THROWS_WITH(read("1.jpg,100000\n"), contains("class indices below 100000, got 100000"));
   CHECK_THROWS_WITH(read("1.jpg,99999999\n"), contains("class indices below"));
   CHECK_THROWS_WITH(labelled_images(root.path(), root / "in"), contains("directory"));
   CHECK_THROWS_WITH(labelled_images(root.path(), root / "none.csv"), contains("none.csv"));

@@ -118,7 +118,7 @@ inline std::vector<std::string> classes_of(const std::vector<Line>& lines,
   const bool all_indices =
       std::all_of(lines.begin(), lines.end(), [](const Line& line) { return as_index(line.label) >= 0; });
   if (!all_indices) return {names.begin(), names.end()};
-  constexpr Index most = 1'000'000;
+  constexpr Index most = 100'000;
   TL_CHECK(largest < most, "labels file '", file.string(), "': expected class indices below ", most, ", got ",
            largest);
   std::vector<std::string> numbered;
