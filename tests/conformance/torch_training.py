@@ -231,11 +231,12 @@ def main():
             with tempfile.TemporaryDirectory() as folder:
                 row = check(name, o.train_steps, Path(folder))
             lines.append("| " + " | ".join(row.cells) + " |")
+            print(lines[-1], flush=True)
             bad += [f"{name}: {text}" for text in row.bad]
         except Exception as error:  # not exported or not read: said here, counted as bad
             bad.append(f"{name}: {error}")
     lines += ["", f"{len(names)} networks; not good: {'; '.join(bad) or 'none'}."]
-    print("\n".join(lines))
+    print(lines[-1])
     if o.out:
         o.out.write_text("\n".join(lines) + "\n")
     return 1 if bad else 0
