@@ -158,6 +158,11 @@ TEST_CASE("permute agrees with a loop from both layouts") {
                     "[transpose] expected each axis once, got axis 0 twice");
 }
 
+TEST_CASE("a slice of a tensor without elements has none") {
+  const Doubles nothing = Doubles::empty({0, 3});
+  CHECK(slice(nothing, window_along(nothing.shape(), 1, 2, 1)).shape() == Shape{0, 1});
+}
+
 TEST_CASE("a slice with positive and negative steps agrees with a loop, and unslice puts it back") {
   const Shape shape{3, 5, 6, 7};
   const std::vector<Window> windows{{{0, 0, 0, 0}, {1, 1, 1, 1}, {3, 5, 6, 7}},

@@ -77,6 +77,7 @@ struct Window {
 template <class T>
 Tensor<T> slice(const Tensor<T>& x, const Window& window) {
   Tensor<T> y = Tensor<T>::empty(window.shape, x.layout());
+  if (y.size() == 0) return y;
   Strides strides = x.strides();
   const T* src = x.data();
   for (int axis = 0; axis < x.rank(); ++axis) {
@@ -84,8 +85,7 @@ Tensor<T> slice(const Tensor<T>& x, const Window& window) {
     src += window.start[a] * strides[a];
     strides[a] *= window.step[a];
   }
-  if (y.size() > 0)
-    move_impl::copy_window(window.shape, src, strides, y.mutable_data(), y.strides(), x.layout());
+  move_impl::copy_window(window.shape, src, strides, y.mutable_data(), y.strides(), x.layout());
   return y;
 }
 
