@@ -119,6 +119,9 @@ TEST_CASE("a file that is no image names itself", "[data]") {
   // The content tells the format, not the name.
   put_file(folder / "really_png.jpg", encode_png(plain_image(2, 3, 77)));
   CHECK(read_image(folder / "really_png.jpg") == plain_image(2, 3, 77));
+  std::string png = encode_png(plain_image(2, 3, 77));
+  png.insert(33, std::string("\0\0\0\0IDAT\0\0\0\0", 12));  // an empty chunk of pixels before the others
+  CHECK(decoded(png) == plain_image(2, 3, 77));
 }
 
 TEST_CASE("truncated files are refused", "[data]") {

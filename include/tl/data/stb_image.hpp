@@ -55,6 +55,8 @@
 #undef STBI_FAILURE_USERMSG
 #pragma push_macro("STBI_NO_FAILURE_STRINGS")
 #undef STBI_NO_FAILURE_STRINGS
+#pragma push_macro("memcpy")
+#undef memcpy
 #pragma push_macro("STBI_NO_STDIO")
 #undef STBI_NO_STDIO
 #pragma push_macro("STBI_NO_LINEAR")
@@ -136,6 +138,10 @@ inline void* limited_realloc(void* block, std::size_t size) {
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 namespace tl::data::stb {
 using ::abs;  // not tl::abs, which hides it from stb
+/// Of an empty chunk of a PNG stb copies nothing to a null pointer, which memcpy must not be asked for.
+inline void* memcpy(void* to, const void* from, std::size_t size) {
+  return size > 0 ? ::memcpy(to, from, size) : to;
+}
 #if __has_include(<stb/stb_image.h>)
 #include <stb/stb_image.h>
 #else
@@ -156,6 +162,7 @@ using ::abs;  // not tl::abs, which hides it from stb
 #pragma pop_macro("stbi__err")
 #pragma pop_macro("STBI_FAILURE_USERMSG")
 #pragma pop_macro("STBI_NO_FAILURE_STRINGS")
+#pragma pop_macro("memcpy")
 #pragma pop_macro("STBI_NO_STDIO")
 #pragma pop_macro("STBI_NO_LINEAR")
 #pragma pop_macro("STBI_NO_ZLIB")
