@@ -17,8 +17,7 @@
 #include "fuzz/target.hpp"
 
 namespace tl::fuzz {
-std::vector<std::string>
-operator_names();  // in fuzz_onnx.cpp, so that the table's functions are compiled once
+std::vector<std::string> operator_names();  // in fuzz_onnx.cpp: what the table refers to is compiled once
 }
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 
@@ -33,9 +32,9 @@ std::vector<std::string> split(const std::string& text) {
 }
 const std::vector<std::string> attribute_names = split(
     "allowzero alpha approximate auto_pad axes axis beta bias broadcast ceil_mode "
-    "coordinate_transformation_mode "
-    "count_include_pad cubic_coeff_a dilations end ends epsilon exclude_outside gamma group keepdims "
-    "kernel_shape max min mode momentum nearest_mode noop_with_empty_axes num_groups num_outputs "
+    "coordinate_transformation_mode count_include_pad cubic_coeff_a dilations end ends epsilon "
+    "exclude_outside gamma group keepdims kernel_shape max min mode momentum nearest_mode "
+    "noop_with_empty_axes num_groups num_outputs "
     "output_padding output_shape pads perm ratio scales size split start starts strides to transA transB "
     "value value_float value_floats value_int value_ints");
 const std::vector<std::string> words = split(

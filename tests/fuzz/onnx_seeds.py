@@ -164,7 +164,8 @@ def several():
     ], [tensor("zero", [], [0]), tensor("axes", [1], [0]), tensor("rest", [1], [-1])], IMAGE)
     yield "numbers", model([
         node("Shape", ["x"], ["s"]), node("Slice", ["s", "one", "four"], ["hw"]), node("Mul", ["hw", "two"], ["a"]),
-        node("Div", ["a", "two"], ["b"]), node("Sub", ["b", "one"], ["c"]), node("Add", ["c", "one"], ["d"]), node("Mod", ["d", "four"], ["e"]),
+        node("Div", ["a", "two"], ["b"]), node("Sub", ["b", "one"], ["c"]), node("Add", ["c", "one"], ["d"]),
+        node("Mod", ["d", "four"], ["e"]),
         node("Equal", ["e", "one"], ["f"]), node("Not", ["f"], ["g"]), node("Where", ["g", "d", "one"], ["h"]),
         node("ReduceProd", ["h"], ["i"], keepdims=1), node("Cast", ["i"], ["j"], to=7), node("Size", ["x"], ["k"]),
         node("Less", ["one", "two"], ["l"]), node("Greater", ["one", "two"], ["m"]), node("Range", ["z", "p", "q"], ["r"]),
@@ -180,7 +181,8 @@ def several():
     ], [], IMAGE)
     yield "residual", model([
         node("Pad", ["x", "pads"], ["p"]), node("Conv", ["p", "w1"], ["c"], strides=[1, 1]),
-        node("BatchNormalization", ["c", "s", "b", "m", "v"], ["n"]), node("Relu", ["n"], ["r"]), node("Conv", ["r", "w2"], ["c2"], group=4),
+        node("BatchNormalization", ["c", "s", "b", "m", "v"], ["n"]), node("Relu", ["n"], ["r"]),
+        node("Conv", ["r", "w2"], ["c2"], group=4),
         node("Add", ["c2", "x"], ["a"]), node("Relu", ["a"], ["r2"]), node("Sigmoid", ["r2"], ["g"]), node("Mul", ["r2", "g"], ["i"]),
         node("GlobalAveragePool", ["i"], ["q"]), node("Flatten", ["q"], ["f"], axis=1), node("MatMul", ["f", "w3"], ["l"]),
         node("Add", ["l", "bias"], ["y"]),
