@@ -154,7 +154,7 @@ struct ModelFile {
   }
   /// Whether bytes are part of the file's, and not put in their place since.
   bool holds(std::string_view part) const {
-    const std::less_equal<const char*> before;
+    const std::less_equal<> before;
     return before(bytes.get(), part.data()) && before(part.data() + part.size(), bytes.get() + size);
   }
 
