@@ -8,10 +8,11 @@ needed. Networks are exported with batch normalisation kept; dropout and stochas
 gradients is the largest difference over the largest value of that parameter's gradient; the table has the worst
 parameter, whose name is printed. PyTorch's gradients in double are the truth.
 
-An activation that lies on a kink of ReLU to the precision of float falls on either side of it by rounding, and its
-gradient comes or goes, in PyTorch's float as in tl's. So the networks as they are are compared in double, with the
-statistics of the batch and with running ones, and in float with smooth activations in place of those with kinks.
-Each must be within 1e-3. The figures of float with kinks are given beside them, tl's and PyTorch's own.
+An activation that lies on the kink of a ReLU to the precision of float falls on either side of it by rounding, and its
+gradient comes or goes, in PyTorch's float as in tl's; so it is where two of a pool are the largest. So the networks as
+they are are compared in double, with the statistics of the batch and with running ones, and in float with smooth
+functions in place of those with kinks: each must be within 1e-3. The figures of float with kinks are given beside
+them, tl's and PyTorch's own.
 
 After three steps of SGD, with kinks and without, the logits of tl in inference must be onnxruntime's of the saved file
 within 1e-4 of the largest; how far PyTorch's three steps are, without kinks, is given beside it. Exit status 1 when
@@ -35,7 +36,7 @@ from torch.nn import functional
 from networks import NETWORKS, coarse_images, difference, export, network, onnxruntime_logits
 
 BATCH = 8
-STEPS, RATE = 3, 0.001
+STEPS, GAIN = 3, 0.3  # a step's rate is to lower the loss by about this much
 MOST_GRADIENT, MOST_LOGITS = 1e-3, 1e-4
 HEADINGS = ["network", "parameters", "double, batch", "double, running", "float", "float, PyTorch", "file",
             "smooth, batch", "smooth, PyTorch", "smooth, running", "smooth, file", "steps"]
@@ -69,14 +70,18 @@ def trainable_network(name, images):
     return net.eval()
 
 
-def smooth_activations():
-    """While it lasts, SiLU takes the place of ReLU, ReLU6 and Hardswish, and Sigmoid that of Hardsigmoid."""
+def without_kinks():
+    """While it lasts, smooth functions take the place of ReLU and its kin, average pools that of maximum pools."""
     def silu(x, *limits, inplace=False):
         return functional.silu(x)
 
     def sigmoid(x, inplace=False):
         return torch.sigmoid(x)
-    return mock.patch.multiple(functional, relu=silu, hardtanh=silu, hardswish=silu, hardsigmoid=sigmoid)
+
+    def average(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+        return functional.avg_pool2d(x, kernel_size, stride, padding, ceil_mode)
+    return mock.patch.multiple(functional, relu=silu, hardtanh=silu, hardswish=silu, hardsigmoid=sigmoid,
+                               max_pool2d=average)
 
 
 def batch_for(name):
@@ -98,13 +103,18 @@ def torch_gradients(net, batch, mode, dtype):
     return {name: parameter.grad.numpy() for name, parameter in net.named_parameters()}
 
 
-def torch_steps(net, batch):
+def rate_for(gradients):
+    """To first order a step lowers the loss by the rate times the square of the gradient."""
+    return GAIN / sum(float((gradient ** 2).sum()) for gradient in gradients.values())
+
+
+def torch_steps(net, batch, rate):
     """Logits in inference before and after the steps."""
     images, labels = torch.from_numpy(batch[0]), batch[1]
     with torch.no_grad():
         before = net(images).numpy()
     net = copy.deepcopy(net).train()
-    sgd = torch.optim.SGD(net.parameters(), lr=RATE, momentum=0.9, weight_decay=1e-4)
+    sgd = torch.optim.SGD(net.parameters(), lr=rate, momentum=0.9, weight_decay=1e-4)
     for _ in range(STEPS):
         sgd.zero_grad()
         loss_of(net, images, labels).backward()
@@ -142,10 +152,10 @@ class Tl:
         self.run("--gradients", self.folder / "gradients", "--mode", mode, "--type", dtype)
         return read_safetensors(self.folder / "gradients")
 
-    def steps(self):
+    def steps(self, rate):
         """tl's logits, and onnxruntime's of the file that tl saved."""
         trained, logits = self.folder / "trained.onnx", self.folder / "logits.npy"
-        self.run("--steps", str(STEPS), "--lr", str(RATE), "--out", trained, "--logits", logits)
+        self.run("--steps", str(STEPS), "--lr", str(rate), "--out", trained, "--logits", logits)
         return np.load(logits), onnxruntime_logits(trained, self.images)
 
 
@@ -198,17 +208,17 @@ def check(name, program, folder):
     row.compare(tl.gradients("eval", "double"), torch_gradients(net, batch, "eval", torch.float64), MOST_GRADIENT)
     row.compare(tl.gradients("train", "float"), truth)
     row.compare(torch_gradients(net, batch, "train", torch.float32), truth)
-    logits, from_file = tl.steps()
+    logits, from_file = tl.steps(rate_for(truth))
     row.limit(difference(logits, from_file), MOST_LOGITS)
 
-    with smooth_activations():
+    with without_kinks():
         tl = Tl(program, folder, net, image_size(name), batch)
         truth = torch_gradients(net, batch, "train", torch.float64)
         row.compare(tl.gradients("train", "float"), truth, MOST_GRADIENT)
         row.compare(torch_gradients(net, batch, "train", torch.float32), truth)
         row.compare(tl.gradients("eval", "float"), torch_gradients(net, batch, "eval", torch.float64), MOST_GRADIENT)
-        logits, from_file = tl.steps()
-        before, after = torch_steps(net, batch)
+        logits, from_file = tl.steps(rate_for(truth))
+        before, after = torch_steps(net, batch, rate_for(truth))
     row.limit(difference(logits, from_file), MOST_LOGITS)
     row.limit(difference(logits, after))
     if difference(before, after) < 0.1:
