@@ -47,6 +47,25 @@ TEST_CASE("a solver of Eigen works on tensors") {
   CHECK(x.at(1) == Approx(7. / 11));
 }
 
+TEST_CASE("eigen_pairs takes a symmetric matrix apart, in the same bits at any number of threads") {
+  const auto a = hash_tensor<double>("a", {150, 150});
+  const Tensor<double> symmetric = from_eigen(as_matrix(a) + as_matrix(a).transpose());
+  const EigenPairs<double> pairs = eigen_pairs(symmetric);
+  const auto v = as_matrix(pairs.vectors);
+  const auto values = as_vector(pairs.values);
+  CHECK((as_matrix(symmetric) * v - v * values.asDiagonal()).norm() < 1e-10);
+  CHECK((v.transpose() * v).isIdentity(1e-10));
+  CHECK(std::is_sorted(values.begin(), values.end()));
+  for (const int threads : {1, 2, 3}) {
+    const ScopedThreads scope(threads);
+    const EigenPairs<double> again = eigen_pairs(symmetric);
+    CHECK((same_bits(again.values, pairs.values) && same_bits(again.vectors, pairs.vectors)));
+    CHECK(num_threads() == threads);
+  }
+  CHECK_THROWS_WITH(eigen_pairs(Tensor<double>::ones({2, 3})), contains("(N,N), got (2,3)"));
+  CHECK_THROWS_WITH(eigen_pairs(Tensor<double>::full({3, 3}, NAN)), contains("finite elements"));
+}
+
 TEST_CASE("what is not a matrix, or not in row-major order, is refused") {
   Tensor<float> image = hash_tensor<float>("x", {1, 3, 2, 2}, 1, 0, Layout::channels_last);
   CHECK_THROWS_WITH(as_matrix(image), "[as_matrix] expected a tensor of rank 2, got shape (1,3,2,2)");

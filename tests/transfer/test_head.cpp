@@ -169,6 +169,30 @@ TEST_CASE("a network with a new head goes through an .onnx file and back") {
   CHECK(again.predict(x).shape() == Shape{2, 2});
 }
 
+TEST_CASE("weights of a classifier become those of the head") {
+  const ModelPtr model = small_resnet(10);
+  replace_head(*model, animals);
+  model->metadata()[io::reference_input_key] = "of other weights";
+  const auto w = hash_tensor<float>("w", {3, 16}), b = hash_tensor<float>("b", {3});
+  const auto x = hash_tensor<float>("x", {2, 3, 16, 16});
+  const Tensor<float> before = model->predict(x);
+  transfer::set_linear_head(*model, w, b);
+  CHECK(same_bits(model->parameter("head.weight").value(), w));
+  CHECK(same_bits(model->parameter("head.bias").value(), b));
+  CHECK(!model->parameter("head.weight").value().shares_buffer(w));
+  CHECK(relative_difference(model->predict(x), before) > 0.1);  // the plan has noticed
+  CHECK(model->metadata().count(io::reference_input_key) == 0);
+
+  CHECK_THROWS_WITH(transfer::set_linear_head(*model, hash_tensor<float>("w", {4, 16}), b),
+                    contains("expected weight (3,16) and bias (3), got (4,16) and (3)"));
+  CHECK_THROWS_WITH(transfer::set_linear_head(*model, w, w), contains("got (3,16) and (3,16)"));
+  Body body;
+  body.add("classifier", ops::Conv2d{}, {body.parameter("classifier.weight", {5, 8, 1, 1})});
+  Model<float> convolution = body.model();
+  CHECK_THROWS_WITH(transfer::set_linear_head(convolution, w, b), contains("call replace_head first"));
+  CHECK(same_bits(model->parameter("head.weight").value(), w));
+}
+
 TEST_CASE("networks without a head that could be replaced are errors, and stay as they are") {
   Body none;
   none.top = none.input;

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <Eigen/Eigenvalues>
 
+#include <tl/core/parallel.hpp>
 #include <tl/tensor/tensor.hpp>
 
 namespace tl {
@@ -59,6 +61,28 @@ Tensor<typename Derived::Scalar> from_eigen(const Eigen::EigenBase<Derived>& exp
     as_matrix(x).noalias() = expression.derived();
     return x;
   }
+}
+
+template <class T>
+struct EigenPairs {
+  Tensor<T> values;   ///< (N), ascending
+  Tensor<T> vectors;  ///< (N,N), a column each, of length 1
+};
+
+/// Eigenvalues and eigenvectors of a symmetric matrix (N,N), of which the lower triangle is read.
+template <class T>
+EigenPairs<T> eigen_pairs(const Tensor<T>& symmetric) {
+  TL_CHECK(symmetric.rank() == 2 && symmetric.shape(0) == symmetric.shape(1) && symmetric.size() > 0,
+           "[eigen_pairs] expected a symmetric matrix (N,N), got ", symmetric.shape());
+  const struct OneThread {  // Eigen cuts its products by the number of threads, which shows in the bits
+    int before = num_threads();
+    OneThread() { set_num_threads(1); }
+    ~OneThread() { set_num_threads(before); }
+  } one_thread;
+  const Eigen::SelfAdjointEigenSolver<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>> solver(
+      as_matrix(symmetric));
+  TL_CHECK(solver.info() == Eigen::Success, "[eigen_pairs] expected a matrix of finite elements");
+  return {from_eigen(solver.eigenvalues()), from_eigen(solver.eigenvectors())};
 }
 
 }  // namespace tl

@@ -2,9 +2,11 @@
 //
 //   features:(N,D)  ->  w:(classes,D), b:(classes)  ->  logits:(N,classes)
 //
-// D comes from the network. A softmax at the end is left out: the loss works on logits.
+// D comes from the network. A softmax at the end is left out: the loss works on logits. set_linear_head puts
+// weights into it that a classifier has learned elsewhere (transfer/classifiers/).
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@ struct Head {
   ValueId input = -1;  ///< what the last node with a weight reads: fully connected, or a convolution
   Index width = 0;     ///< D
   bool is_convolution = false;
+  int node = -1;  ///< index of that node
 };
 
 /// Follows the network from its output back to the last layer with a weight. Throws when there is none that
@@ -40,7 +43,7 @@ Head find_head(const Graph<T>& graph) {
       TL_CHECK(weight.var.defined(), "[head] expected a weight in node '", node.name,
                "', got a computed value");
       const Index groups = convolution != nullptr ? convolution->groups : 1;
-      return {node.inputs[0], weight.var.shape(1) * groups, convolution != nullptr};
+      return {node.inputs[0], weight.var.shape(1) * groups, convolution != nullptr, index};
     }
     TL_CHECK(node.inputs.size() == 1,
              "[head] expected a fully connected or convolutional layer before the output, got [",
@@ -77,6 +80,24 @@ void replace_head(Model<T>& model, const std::vector<std::string>& class_names, 
         graph.add_var(unused("head.bias"), ValueKind::parameter, Var<T>(Tensor<T>::zeros({classes}), true));
     graph.set_outputs({graph.add_node(unused("head"), ops::Linear{}, {features, w, b}, unused("logits"))});
   });
+}
+
+/// Overwrites the weight (classes,D) and the bias (classes) of the network's last layer, which must be fully
+/// connected, as replace_head leaves it.
+template <class T>
+void set_linear_head(Model<T>& model, const Tensor<float>& weight, const Tensor<float>& bias) {
+  const Head head = find_head(model.graph());
+  const GraphNode<T>& node = model.graph().nodes()[static_cast<std::size_t>(head.node)];
+  TL_CHECK(!head.is_convolution && node.inputs.size() == 3,
+           "[head] expected a fully connected layer with a bias (node '", node.name,
+           "'): call replace_head first");
+  Var<T> w = model.graph().value(node.inputs[1]).var, b = model.graph().value(node.inputs[2]).var;
+  TL_CHECK(b.defined(), "[head] expected a bias in node '", node.name, "', got a computed value");
+  TL_CHECK(w.shape() == weight.shape() && b.shape() == bias.shape(), "[head] expected weight ", w.shape(),
+           " and bias ", b.shape(), ", got ", weight.shape(), " and ", bias.shape());
+  std::copy_n(weight.cast<T>().data(), weight.size(), w.mutable_value().mutable_data());
+  std::copy_n(bias.cast<T>().data(), bias.size(), b.mutable_value().mutable_data());
+  io::drop_reference(model.metadata());
 }
 
 }  // namespace tl::transfer
