@@ -131,6 +131,8 @@ void print_json(const Json& json) {
   std::cout << json.dump(-1, ' ', ascii_only, Json::error_handler_t::replace) << '\n';
 }
 
+void check_writable(const std::filesystem::path& path) { const tl::AtomicFile never_committed(path); }
+
 // ---- Options ----
 
 void add_model(CLI::App& command, std::filesystem::path& path) {

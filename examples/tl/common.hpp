@@ -58,6 +58,8 @@ class Table {
   std::size_t text_columns_;
   std::vector<std::vector<std::string>> rows_;
 };
+/// Throws when the file could not be written: better now than after an hour's work.
+void check_writable(const std::filesystem::path& path);
 /// The one document of a command on standard output.
 void print_json(const Json& json);
 

@@ -10,6 +10,7 @@
 #include <tl/transfer/preprocess.hpp>
 #include <tl/transfer/reset.hpp>
 
+#include "classifiers.hpp"
 #include "commands.hpp"
 #include "common.hpp"
 
@@ -19,7 +20,7 @@ namespace {
 
 struct Options {
   std::filesystem::path folder, valid, weights, out, json_out;
-  std::string method = "two-stage", preprocess;
+  std::string method = "two-stage", classifier, preprocess;
   std::vector<std::string> freeze, train;
   Index epochs = 5, batch = 0, size = 0;
   double lr = 0;
@@ -78,9 +79,6 @@ void apply_globs(const Options& o, tl::Model<float>& model) {
   TL_CHECK(tl::transfer::trainable_elements(model) > 0, "every layer is frozen: there is nothing to train");
 }
 
-/// Throws when the file could not be written: better now than after an hour's work.
-void check_writable(const std::filesystem::path& path) { const tl::AtomicFile never_committed(path); }
-
 /// Prints a finished epoch as a line.
 void show_epoch(const tl::train::EpochReport& r) {
   std::cout << "epoch " << r.epoch + 1 << '/' << r.epochs << "  loss " << fixed(r.loss, 4) << "  accuracy "
@@ -90,6 +88,8 @@ void show_epoch(const tl::train::EpochReport& r) {
               << ")";
   std::cout << "  " << fixed(r.seconds, 1) << " s" << std::endl;
 }
+
+std::string classifier_of(const Options& o) { return o.classifier.empty() ? "softmax" : o.classifier; }
 
 Json to_json(const Options& o, const tl::train::FineTuneResult& result, const std::string& method) {
   Json json = {{"folder", o.folder.string()},
@@ -111,6 +111,7 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
                               {"valid_accuracy", r.valid->accuracy()},
                               {"seconds", r.seconds}});
   }
+  if (method == "features") json["classifier"] = classifier_of(o);
   json["valid_accuracy"] = result.valid->accuracy();
   json["classes"] = Json::array();
   for (Index c = 0; c < result.valid->classes(); ++c) {
@@ -143,6 +144,14 @@ tl::train::FineTuneOptions training_options(const Options& o, const tl::Model<fl
     t.head_first = t.freeze_batch_norm = false;
     t.later_share = t.earlier_share = 1;
     if (o.lr == 0) t.lr = 0.05;
+  }
+  const bool by_classifier = t.method.kind == tl::transfer::MethodKind::features;
+  TL_CHECK(by_classifier || o.classifier.empty(), "--classifier is for --method features, got --method ",
+           t.method);
+  if (by_classifier) {
+    TL_CHECK(o.train.empty() && o.freeze.empty(),
+             "--method features computes the last layer alone: use it without --train and --freeze");
+    t.fit_head = head_classifier(classifier_of(o));
   }
   t.epochs = o.epochs;
   t.batch_size = o.batch;
@@ -197,6 +206,11 @@ void finetune(const Options& o) {
   training.on_step = [&](const tl::train::StepReport& r) { bars.step(r); };
   training.on_epoch = [&](const tl::train::EpochReport& r) { bars.clear(), show_epoch(r); };
   training.on_features = [&](Index done, Index total) { bars.features(done, total); };
+  training.on_cached = [&](const tl::transfer::Features& train, const tl::transfer::Features& valid) {
+    bars.clear();
+    const std::string probe = linear_probe(train, valid, static_cast<Index>(photos.classes().size()));
+    if (!probe.empty()) std::cout << probe << std::endl;
+  };
   training.should_stop = [] { return interrupted != 0; };
 
   const InterruptWatch watch;
@@ -227,7 +241,10 @@ void add_finetune(CLI::App& app, Command& chosen) {
   c->add_option("--weights", o->weights, "the pretrained network (.onnx)")->required()->type_name("MODEL");
   c->add_option("--out", o->out, "the .onnx file to write")->required()->type_name("FILE");
   c->add_option("--valid", o->valid, "photos to validate with (a fifth is held out)")->type_name("FOLDER");
-  c->add_option("--method", o->method, "head, last:N, full or two-stage (two-stage)")->type_name("NAME");
+  c->add_option("--method", o->method, "features, head, last:N, full or two-stage (two-stage)")
+      ->type_name("NAME");
+  c->add_option("--classifier", o->classifier, "softmax, svm or ridge (softmax), of --method features")
+      ->type_name("NAME");
   c->add_option("--freeze", o->freeze, "parameters not to train, such as 'layer1.*'")
       ->type_name("GLOB")
       ->allow_extra_args(false);

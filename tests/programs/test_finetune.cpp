@@ -103,6 +103,47 @@ TEST_CASE("tl finetune: every method learns and writes a file that remembers lab
   CHECK(model.predict(Tensor<float>::zeros({3, 3, 16, 16})).shape() == Shape{3, 2});
 }
 
+TEST_CASE(
+    "tl finetune: the method features writes an ordinary network, in the same bytes at any thread count",
+    "[tl]") {
+  const Setting s;
+  const std::string classifier = GENERATE("softmax", "svm", "ridge");
+  const std::string figures = s.folder / "figures.json";
+  std::string first;
+  for (const char* threads : {"1", "3"}) {
+    const Outcome o = tl_program(s.command(
+        {"--method", "features", "--classifier", classifier, "--json-out", figures, "--threads", threads}));
+    CAPTURE(classifier, o.out, o.err);
+    REQUIRE(o.status == 0);
+    CHECK(o.err.empty());
+    CHECK_THAT(o.out, contains("trained 34 parameters; right for 4 of 4 validation images: 100.0 %"));
+    CHECK(o.out.find("linear probe") == std::string::npos);
+    if (first.empty()) first = read_file(s.out);
+    CHECK(read_file(s.out) == first);
+  }
+  const Json json = Json::parse(read_file(figures));
+  CHECK(json["method"] == "features");
+  CHECK(json["classifier"] == classifier);
+  CHECK(json["epochs"].empty());
+  CHECK(json["valid_accuracy"] == 1.0);
+  const Outcome judged = tl_program({"evaluate", s.out, s.photos, "--json"});
+  REQUIRE(judged.status == 0);
+  CHECK(Json::parse(judged.out)["accuracy"] == 1.0);
+}
+
+TEST_CASE("tl finetune: a linear probe is printed before the first epoch", "[tl]") {
+  const Setting s;
+  for (const char* method : {"head", "two-stage"}) {
+    const Outcome o = tl_program(s.command({"--method", method}));
+    CAPTURE(o.out, o.err);
+    REQUIRE(o.status == 0);
+    const std::size_t probe = o.out.find("\nlinear probe: ridge 100.0 %, kNN 100.0 %\n");
+    CHECK(probe != std::string::npos);
+    CHECK(probe < o.out.find("epoch 1/"));
+    CHECK(o.out.find("linear probe", probe + 5) == std::string::npos);
+  }
+}
+
 TEST_CASE("tl finetune: the same seed writes the same bytes, at any number of threads", "[tl]") {
   const Setting s;
   REQUIRE(tl_program(s.command({"--seed", "5"})).status == 0);
@@ -175,6 +216,16 @@ TEST_CASE("tl finetune: input that is refused", "[tl]") {
   SECTION("no epochs") { s.refused({"--epochs", "0"}, "--epochs"); }
   SECTION("a method that there is not") {
     s.refused({"--method", "everything"}, "unknown method 'everything'");
+  }
+  SECTION("a classifier that there is not, or that is no layer") {
+    s.refused({"--method", "features", "--classifier", "forest"}, "unknown classifier 'forest'");
+    s.refused({"--method", "features", "--classifier", "knn"}, "use softmax, svm or ridge");
+  }
+  SECTION("a classifier for another method") {
+    s.refused({"--method", "head", "--classifier", "svm"}, "--classifier is for --method features");
+  }
+  SECTION("layers to train with a method that trains none") {
+    s.refused({"--method", "features", "--train", "conv1.*"}, "without --train and --freeze");
   }
   SECTION("a glob that matches nothing") {
     s.refused({"--freeze", "layer9.*"}, "no parameter matches 'layer9.*'");

@@ -114,7 +114,7 @@ struct Place {
 
 TEST_CASE("tl: help is on standard output, fits a screen and ends with an example") {
   for (const std::string command :
-       {"", "inspect", "run", "predict", "evaluate", "export", "doctor", "bench"}) {
+       {"", "inspect", "run", "predict", "evaluate", "features", "finetune", "export", "doctor", "bench"}) {
     std::vector<std::string> arguments{command, "--help"};
     if (command.empty()) arguments.erase(arguments.begin());
     const Outcome o = tl_program(arguments);

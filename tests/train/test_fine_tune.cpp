@@ -2,6 +2,7 @@
 #include <set>
 
 #include <tl/train/fine_tune.hpp>
+#include <tl/transfer/classifiers/softmax.hpp>
 #include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
 #include <tl/transfer/preprocess.hpp>
@@ -91,6 +92,56 @@ TEST_CASE("the head method learns on features, and leaves the frozen part as it 
   // The figures are those of the whole network on the images.
   const data::Loader valid(result.valid_set, plain_steps);
   CHECK(train::evaluate(*model, valid).loss() == Approx(result.valid->loss()).epsilon(1e-9));
+}
+
+TEST_CASE("the method features puts into the head what is learned of the features it reads") {
+  const Photos photos(20);
+  const ModelPtr model = small_resnet(), before = small_resnet();
+  FineTuneOptions options = options_of("features");
+  CHECK_THROWS_WITH(fine_tune(*model, photos.set, options), contains("expected fit_head"));
+  transfer::LinearClassifier head;
+  Index computed = 0;
+  options.on_features = [&](Index done, Index) { computed = std::max(computed, done); };
+  options.fit_head = [&](const transfer::Features& f, Index classes) {
+    CHECK(f.values.shape() == Shape{48, 16});
+    head = transfer::fit_softmax(f.values, f.labels, classes).classifier;
+    return head;
+  };
+  const FineTuneResult result = fine_tune(*model, photos.set, options);
+  CHECK(computed == 48);
+  CHECK(changed_layers(*model, *before) == Names{"fc.weight"});
+  CHECK(moved_statistics(*model, *before).empty());
+  CHECK(same_bits(model->parameter("fc.weight").value(), head.weight));
+  CHECK(same_bits(model->parameter("fc.bias").value(), head.bias));
+  CHECK(trainable_of(*model) == trainable_of(*before));
+  CHECK(result.history.empty());
+  CHECK(result.trained_elements == 3 * 16 + 3);
+  CHECK(result.valid->accuracy() == 1);
+  const data::Loader images(result.valid_set, result.preprocess, {});
+  CHECK(train::evaluate(*model, images).loss() == Approx(result.valid->loss()).epsilon(1e-5));
+
+  options.should_stop = [] { return true; };
+  CHECK(fine_tune(*model, photos.set, options).stopped);
+}
+
+TEST_CASE("the features a head is trained on are told once, before it is trained") {
+  const Photos photos(10);
+  for (const char* method : {"head", "two-stage", "full"}) {
+    const ModelPtr model = small_resnet(), before = small_resnet();
+    FineTuneOptions options = options_of(method);
+    Index calls = 0;
+    options.on_cached = [&](const transfer::Features& train, const transfer::Features& valid) {
+      ++calls;
+      CHECK(train.values.shape() == Shape{24, 16});
+      CHECK(valid.values.shape() == Shape{6, 16});
+      CHECK(changed_layers(*model, *before).empty());
+    };
+    fine_tune(*model, photos.set, options);
+    CHECK(calls == 1);
+    options.head_first = false;
+    if (options.method.kind != transfer::MethodKind::head) fine_tune(*model, photos.set, options);
+    CHECK(calls == 1);
+  }
 }
 
 TEST_CASE("varied images go through the network in every epoch, and what is frozen stays so to the bit") {

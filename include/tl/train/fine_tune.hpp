@@ -21,6 +21,8 @@
 #include <tl/data/loader.hpp>
 #include <tl/nn/model.hpp>
 #include <tl/train/fit.hpp>
+#include <tl/transfer/classifiers/linear.hpp>
+#include <tl/transfer/features.hpp>
 #include <tl/transfer/method.hpp>
 
 namespace tl::train {
@@ -45,10 +47,14 @@ struct FineTuneOptions {
   double hold_out = 0.2;  ///< share of the images that validate, where none are set apart
   bool strict = false;    ///< a broken image is an error
   std::size_t cache_bytes = std::size_t{2} << 30;  ///< for decoded images
+  /// Of the method features, in place of epochs: the head from the training images' features (N,D).
+  std::function<transfer::LinearClassifier(const transfer::Features& train, Index classes)> fit_head{};
   std::function<void(const std::string&)> on_note{};
   std::function<void(const StepReport&)> on_step{};
   std::function<void(const EpochReport&)> on_epoch{};
   std::function<void(Index done, Index total)> on_features{};
+  /// Told the features (N,D) that the head is trained on, where they are computed once, before it is.
+  std::function<void(const transfer::Features& train, const transfer::Features& valid)> on_cached{};
   std::function<bool()> should_stop{};
 };
 

@@ -1,5 +1,6 @@
 // Which layers a fine-tuning trains.
 //
+//   features    none: the last layer is computed from the features before it (transfer/classifiers/)
 //   head        the new last layer; everything before it is frozen
 //   last:N      the last N layers, the head among them
 //   full        every layer
@@ -16,14 +17,15 @@
 
 namespace tl::transfer {
 
-enum class MethodKind { head, last, full, two_stage };
+enum class MethodKind { features, head, last, full, two_stage };
 
 struct Method {
   MethodKind kind = MethodKind::two_stage;
   Index layers = 0;  ///< of last:N
 
-  /// Reads "head", "last:3", "full" or "two-stage".
+  /// Reads "features", "head", "last:3", "full" or "two-stage".
   static Method parse(std::string_view text) {
+    if (text == "features") return {MethodKind::features};
     if (text == "head") return {MethodKind::head};
     if (text == "full") return {MethodKind::full};
     if (text == "two-stage") return {MethodKind::two_stage};
@@ -33,11 +35,14 @@ struct Method {
     const std::string_view number = numbered ? text.substr(prefix.size()) : std::string_view{};
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), method.layers);
     TL_CHECK(numbered && error == std::errc{} && end == number.data() + number.size() && method.layers >= 1,
-             "unknown method '", text, "': expected head, last:N (such as last:3), full or two-stage");
+             "unknown method '", text,
+             "': expected features, head, last:N (such as last:3), full or two-stage");
     return method;
   }
   friend std::ostream& operator<<(std::ostream& out, const Method& method) {
     switch (method.kind) {
+      case MethodKind::features:
+        return out << "features";
       case MethodKind::head:
         return out << "head";
       case MethodKind::full:

@@ -11,6 +11,7 @@
 #include <tl/io/metadata.hpp>
 #include <tl/train/fine_tune.hpp>
 #include <tl/transfer/features.hpp>
+#include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
 #include <tl/transfer/preprocess.hpp>
 
@@ -60,6 +61,8 @@ class Run {
     data::check_trainable(result_.train_set);
     TL_CHECK(!result_.valid_set.empty(),
              "there are too few images to hold some out for validation: set some apart in train/ and valid/");
+    TL_CHECK(o_.method.kind != transfer::MethodKind::features || o_.fit_head,
+             "[fine_tune] expected fit_head with the method features, got none");
     TL_CHECK(o_.epochs >= 1, "[fine_tune] expected at least one epoch, got ", o_.epochs);
     const Shape logits = model.graph().infer(
         std::vector<Shape>{example()})[static_cast<std::size_t>(model.graph().outputs()[0])];
@@ -70,7 +73,11 @@ class Run {
   }
 
   FineTuneResult run() {
-    train();
+    if (o_.method.kind == transfer::MethodKind::features) {
+      fit_head();
+    } else {
+      train();
+    }
     model_.metadata()[io::preprocess_key] = result_.preprocess.to_string();
     io::drop_reference(model_.metadata());
     return std::move(result_);
@@ -125,36 +132,62 @@ class Run {
     const ValueId cut = transfer::frozen_cut(model_.graph());
     const bool only_head = only_head_is_trained();
     const data::Augment augment = o_.augment.value_or(only_head ? data::Augment::none() : data::Augment{});
-    data::LoaderOptions train{
-        .batch_size = batch_size_, .shuffle = true, .strict = o_.strict, .seed = o_.seed};
-    train.augment = augment;
-    train.cache_bytes = o_.cache_bytes;
-    const data::LoaderOptions valid{
-        .batch_size = batch_size_, .strict = o_.strict, .cache_bytes = o_.cache_bytes / 4};
-    const data::Loader valid_images(result_.valid_set, result_.preprocess, valid);
     const double lr = o_.lr > 0 ? o_.lr : default_rate(only_head);
     if (cut != model_.graph().inputs()[0] && augment.does_nothing()) {
-      train.shuffle = false;
-      const data::Loader train_images(result_.train_set, result_.preprocess, train);
       const transfer::SplitModel<T> parts = transfer::split_at(model_.graph(), cut, example());
-      const auto features_of = [&](const data::Loader& images, bool shuffle) {
-        const Index total = images.dataset().size();
-        transfer::Features features = transfer::compute_features(*parts.prefix, images, [&](Index done) {
-          if (o_.on_features) o_.on_features(done, total);
-        });
-        remember_skipped(images);
-        return transfer::FeatureLoader(std::move(features), images.dataset(),
-                                       {.batch_size = batch_size_, .shuffle = shuffle, .seed = o_.seed});
-      };
-      const transfer::FeatureLoader train_features = features_of(train_images, true);
-      const transfer::FeatureLoader valid_features = features_of(valid_images, false);
-      train_on(*parts.rest, train_features, valid_features, epochs, lr, last);
+      const Cached cached = cached_features(*parts.prefix);
+      if (o_.on_cached && only_head && cached.train.values.rank() == 2)
+        o_.on_cached(cached.train, cached.valid);
+      train_on(*parts.rest, feature_loader(cached.train, result_.train_set, true),
+               feature_loader(cached.valid, result_.valid_set, false), epochs, lr, last);
     } else {
+      data::LoaderOptions train{
+          .batch_size = batch_size_, .shuffle = true, .strict = o_.strict, .seed = o_.seed};
+      train.augment = augment;
+      train.cache_bytes = o_.cache_bytes;
+      const data::LoaderOptions valid{
+          .batch_size = batch_size_, .strict = o_.strict, .cache_bytes = o_.cache_bytes / 4};
       const data::Loader train_images(result_.train_set, result_.preprocess, train);
+      const data::Loader valid_images(result_.valid_set, result_.preprocess, valid);
       train_on(model_, train_images, valid_images, epochs, lr, last);
       remember_skipped(train_images);
       remember_skipped(valid_images);
     }
+  }
+
+  /// What the network gives at a value, for the images to train and to validate with.
+  struct Cached {
+    transfer::Features train, valid;
+  };
+  Cached cached_features(const Model<T>& prefix) {
+    const auto features_of = [&](const data::Dataset& set) {
+      const data::Loader images(set, result_.preprocess, {.batch_size = batch_size_, .strict = o_.strict});
+      transfer::Features features = transfer::compute_features(prefix, images, [&](Index done) {
+        if (o_.on_features) o_.on_features(done, set.size());
+      });
+      remember_skipped(images);
+      return features;
+    };
+    transfer::Features train = features_of(result_.train_set);
+    return {std::move(train), features_of(result_.valid_set)};
+  }
+  transfer::FeatureLoader feature_loader(const transfer::Features& features, const data::Dataset& set,
+                                         bool shuffle) const {
+    return {features, set, {.batch_size = batch_size_, .shuffle = shuffle, .seed = o_.seed}};
+  }
+
+  /// The head by options.fit_head from the features that it reads.
+  void fit_head() {
+    const ValueId cut = transfer::find_head(model_.graph()).input;
+    const transfer::SplitModel<T> parts = transfer::split_at(model_.graph(), cut, example());
+    const Cached cached = cached_features(*parts.prefix);
+    result_.stopped = o_.should_stop && o_.should_stop();
+    if (result_.stopped) return;
+    const auto classes = static_cast<Index>(result_.train_set.class_names.size());
+    const transfer::LinearClassifier head = o_.fit_head(cached.train, classes);
+    transfer::set_linear_head(model_, head.weight, head.bias);
+    result_.trained_elements = head.weight.size() + head.bias.size();
+    result_.valid = evaluate(*parts.rest, feature_loader(cached.valid, result_.valid_set, false));
   }
 
   template <class Loader>

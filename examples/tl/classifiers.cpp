@@ -1,0 +1,48 @@
+// The classifiers of tl finetune: the last layer without training by steps, and what features are worth.
+#include "classifiers.hpp"
+
+#include <algorithm>
+
+#include <tl/transfer/classifiers/neighbours.hpp>
+#include <tl/transfer/classifiers/ridge.hpp>
+#include <tl/transfer/classifiers/softmax.hpp>
+#include <tl/transfer/classifiers/svm.hpp>
+
+#include "common.hpp"
+
+namespace program {
+
+using tl::transfer::Features;
+using tl::transfer::LinearClassifier;
+
+std::function<LinearClassifier(const Features&, Index)> head_classifier(const std::string& name) {
+  TL_CHECK(
+      name != "knn",
+      "--classifier knn compares with all training photos and is no layer of a network: use softmax, svm "
+      "or ridge (the linear probe of the other methods tells what knn reaches)");
+  if (name == "ridge") {
+    return [](const Features& f, Index classes) {
+      return tl::transfer::fit_ridge(f.values, f.labels, classes).classifier;
+    };
+  }
+  TL_CHECK(name == "softmax" || name == "svm", "unknown classifier '", name,
+           "': expected softmax, svm or ridge");
+  const auto fit = name == "svm" ? tl::transfer::fit_svm : tl::transfer::fit_softmax;
+  return [fit](const Features& f, Index classes) { return fit(f.values, f.labels, classes, {}).classifier; };
+}
+
+std::string linear_probe(const Features& train, const Features& valid, Index classes) {
+  constexpr Index most = 2048;  // ridge takes their cube
+  if (std::min(train.values.shape(0), train.values.shape(1)) > most) return {};
+  const auto right = [&](const auto& classifier) {
+    const tl::Tensor<std::int64_t> predicted = classifier.predict(valid.values);
+    Index count = 0;
+    for (Index i = 0; i < predicted.size(); ++i) count += predicted.at(i) == valid.labels.at(i);
+    return percent(static_cast<double>(count) / static_cast<double>(predicted.size()));
+  };
+  const auto ridge = tl::transfer::fit_ridge(train.values, train.labels, classes);
+  const tl::transfer::NearestNeighbours nearest(train.values, train.labels, classes);
+  return "linear probe: ridge " + right(ridge.classifier) + ", kNN " + right(nearest);
+}
+
+}  // namespace program

@@ -1,0 +1,21 @@
+// Classifiers on the features before a network's last layer, by the names of the command line.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <tl/transfer/classifiers/linear.hpp>
+#include <tl/transfer/features.hpp>
+
+namespace program {
+
+/// What computes the last layer: "softmax", "svm" or "ridge". Throws for "knn", which is no layer, and for
+/// other names.
+std::function<tl::transfer::LinearClassifier(const tl::transfer::Features&, tl::Index)> head_classifier(
+    const std::string& name);
+
+/// How good the features are before anything is trained: one line, or none where that would take long.
+std::string linear_probe(const tl::transfer::Features& train, const tl::transfer::Features& valid,
+                         tl::Index classes);
+
+}  // namespace program
