@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <tl/data/encode.hpp>
+#include <tl/data/labels.hpp>
 #include <tl/data/loader.hpp>
 #include <tl/io/npy.hpp>
 #include <tl/io/onnx/load.hpp>
@@ -96,15 +97,14 @@ TEST_CASE("tl features: rows are what the last layer reads, in the order of the 
 
 TEST_CASE("tl features: any value or node by its name, also within a branch; a flat folder", "[tl]") {
   const Setting s;
-  CHECK(s.run({"--layer", "fc"}).shape() == Shape{21, 7});
-  const Tensor<float> inside = s.run({"--layer", "layer1.0.conv1"});
+  CHECK(s.run({"--layer", "linear_21"}).shape() == Shape{21, 7});
+  const Tensor<float> inside = s.run({"--layer", "conv2d_6"});
   REQUIRE(inside.shape() == Shape{21, 8, 16, 16});
   const Graph<float> graph = onnx::load_graph<float>(s.weights);
-  const auto shape = Shape{1, 3, 16, 16};
   const data::Loader loader(data::image_files({s.photos}), data::Preprocess::parse(spec), {.batch_size = 21});
   for (const data::Batch& batch : loader.epoch(0)) {
     const Var<float> images(batch.images);
-    const ValueId id = graph.find("layer1.0.conv1");
+    const ValueId id = graph.find("conv2d_6");
     const NoGrad no_grad;
     CHECK(relative_difference(
               inside, graph.run_until(std::span(&images, 1), {}, std::span(&id, 1))[0].value()) < 1e-5);
@@ -129,8 +129,7 @@ TEST_CASE("tl features: a broken image is named and has no row", "[tl]") {
 
 TEST_CASE("tl features: input that is refused", "[tl]") {
   const Setting s;
-  s.refused({"--layer", "layer1.0.conv9"},
-            "the network computes no 'layer1.0.conv9': did you mean 'layer1.0.conv");
+  s.refused({"--layer", "conv2d_99"}, "the network computes no 'conv2d_99': did you mean 'conv2d_");
   s.refused({"--out", s.folder / "f.csv"}, "expected a file .npy to write");
   s.refused({"--out", s.folder / "none/f.npy"}, "cannot write");
   s.refused({"--preprocess", "crop=-3"}, "crop");

@@ -281,7 +281,8 @@ TEST_CASE("classifiers refuse what cannot be learned") {
     CHECK_THROWS_WITH(fit(x, Labels::zeros({6}), 1), contains("at least two classes, got 1"));
   }
   const Labels labels = in_turn(6, 2);
-  CHECK_THROWS_WITH(fit_softmax(x, labels, 2, {.penalty = 0}), contains("a penalty above 0, got 0"));
+  CHECK_THROWS_WITH(fit_softmax(x, labels, 2, {.penalty = -1}), contains("a penalty above 0, or 0 for"));
+  CHECK_THROWS_WITH(fit_svm(x, labels, 2, {.penalty = NAN}), contains("own choice, got nan"));
   CHECK_THROWS_WITH(fit_ridge(x, labels, 2, {.penalties = {}}), contains("at least one penalty"));
   CHECK_THROWS_WITH(fit_ridge(x, labels, 2, {.penalties = {1, NAN}}), contains("penalties above 0, got nan"));
   CHECK_THROWS_WITH(NearestNeighbours(x, labels, 2, {.candidates = {0}}), contains("at least one neighbour"));
@@ -297,5 +298,5 @@ TEST_CASE("classifiers refuse what cannot be learned") {
 TEST_CASE("training that may not iterate long enough says how far it came") {
   const LinearFit fit = fit_softmax(clouds(40, 10, 4), in_turn(40, 4), 4, {.penalty = 1e-4, .iterations = 3});
   CHECK(fit.iterations == 3);
-  CHECK(fit.gradient > 1e-5);
+  CHECK(fit.gradient > 1e-4);
 }

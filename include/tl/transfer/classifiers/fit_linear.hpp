@@ -17,8 +17,8 @@
 namespace tl::transfer {
 
 struct LinearOptions {
-  double penalty = 1e-2;
-  double tolerance = 1e-5;  ///< of the gradient's largest element, where training ends
+  double penalty = 0;       ///< 0: the classifier's own choice
+  double tolerance = 1e-4;  ///< of the gradient's largest element, where training ends
   Index iterations = 1000;  ///< at most
 };
 
@@ -85,14 +85,18 @@ class Problem {
 
 }  // namespace fit_linear_impl
 
+/// `own_penalty` is the penalty where the options give none; `who` begins error messages.
 template <class RowLoss>
 LinearFit fit_linear(const Tensor<float>& features, const Tensor<std::int64_t>& labels, Index classes,
-                     const LinearOptions& options, std::string_view who, RowLoss row_loss) {
+                     const LinearOptions& options, double own_penalty, std::string_view who,
+                     RowLoss row_loss) {
   check_training_set(features, labels, classes, who);
-  TL_CHECK(options.penalty > 0, "[", who, "] expected a penalty above 0, got ", options.penalty);
+  TL_CHECK(options.penalty >= 0, "[", who, "] expected a penalty above 0, or 0 for its own choice, got ",
+           options.penalty);
   const Scale scale = scale_of(features);
-  fit_linear_impl::Problem<RowLoss> problem(standardised<double>(features, scale), labels, classes,
-                                            options.penalty, row_loss);
+  const double penalty = options.penalty > 0 ? options.penalty : own_penalty;
+  fit_linear_impl::Problem<RowLoss> problem(standardised<double>(features, scale), labels, classes, penalty,
+                                            row_loss);
   const LbfgsResult found = lbfgs(std::ref(problem), std::vector<double>(problem.variables(), 0.0),
                                   {.tolerance = options.tolerance, .iterations = options.iterations});
   const double* w = found.x.data();

@@ -9,6 +9,10 @@
 
 namespace tl::transfer {
 
+/// The middle of a broad optimum: on the features of EfficientNet-Lite0, for monkeys and flowers, ten times
+/// less costs at most 0.6 points of accuracy.
+inline constexpr double softmax_penalty = 0.1;
+
 /// Learns `classes` classes of features (N,D) and labels (N); every class must have a sample.
 inline LinearFit fit_softmax(const Tensor<float>& features, const Tensor<std::int64_t>& labels, Index classes,
                              const LinearOptions& options = {}) {
@@ -20,7 +24,7 @@ inline LinearFit fit_softmax(const Tensor<float>& features, const Tensor<std::in
     row[label] -= 1;
     return std::log(sum) + most - own;
   };
-  return fit_linear(features, labels, classes, options, "softmax", cross_entropy);
+  return fit_linear(features, labels, classes, options, softmax_penalty, "softmax", cross_entropy);
 }
 
 }  // namespace tl::transfer

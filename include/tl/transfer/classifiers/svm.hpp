@@ -10,6 +10,10 @@
 
 namespace tl::transfer {
 
+/// The middle of a broad optimum: on the features of EfficientNet-Lite0, for monkeys and flowers, ten times
+/// less costs at most 0.9 points of accuracy.
+inline constexpr double svm_penalty = 1;
+
 /// Learns `classes` classes of features (N,D) and labels (N); every class must have a sample.
 inline LinearFit fit_svm(const Tensor<float>& features, const Tensor<std::int64_t>& labels, Index classes,
                          const LinearOptions& options = {}) {
@@ -23,7 +27,7 @@ inline LinearFit fit_svm(const Tensor<float>& features, const Tensor<std::int64_
     }
     return loss;
   };
-  return fit_linear(features, labels, classes, options, "svm", squared_hinge);
+  return fit_linear(features, labels, classes, options, svm_penalty, "svm", squared_hinge);
 }
 
 }  // namespace tl::transfer
