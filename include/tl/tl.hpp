@@ -28,6 +28,9 @@
 #include <tl/train/fine_tune.hpp>
 #include <tl/train/fit.hpp>
 #include <tl/train/metrics.hpp>
+#include <tl/transfer/classifiers/neighbours.hpp>
+#include <tl/transfer/classifiers/softmax.hpp>
+#include <tl/transfer/classifiers/svm.hpp>
 #include <tl/transfer/features.hpp>
 #include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
