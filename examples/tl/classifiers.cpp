@@ -2,6 +2,7 @@
 #include "classifiers.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include <tl/transfer/classifiers/neighbours.hpp>
 #include <tl/transfer/classifiers/ridge.hpp>
@@ -32,8 +33,11 @@ std::function<LinearClassifier(const Features&, Index)> head_classifier(const st
 }
 
 std::string linear_probe(const Features& train, const Features& valid, Index classes) {
-  constexpr Index most = 2048;  // ridge takes their cube
-  if (std::min(train.values.shape(0), train.values.shape(1)) > most) return {};
+  constexpr Index most_cubed = 2048, most_squared = 20'000;  // what ridge and nearest neighbours take
+  const Index n = train.values.shape(0), width = train.values.shape(1);
+  const std::set<std::int64_t> present(train.labels.span().begin(), train.labels.span().end());
+  const bool quick = n <= most_squared && std::min(n, width) <= most_cubed;
+  if (!quick || static_cast<Index>(present.size()) < classes) return {};
   const auto right = [&](const auto& classifier) {
     const tl::Tensor<std::int64_t> predicted = classifier.predict(valid.values);
     Index count = 0;

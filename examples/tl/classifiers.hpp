@@ -14,7 +14,8 @@ namespace program {
 std::function<tl::transfer::LinearClassifier(const tl::transfer::Features&, tl::Index)> head_classifier(
     const std::string& name);
 
-/// How good the features are before anything is trained: one line, or none where that would take long.
+/// How good the features are before anything is trained: one line, or none where that would take long or a
+/// class has no photo to train with.
 std::string linear_probe(const tl::transfer::Features& train, const tl::transfer::Features& valid,
                          tl::Index classes);
 

@@ -74,6 +74,7 @@ std::string table_of(const tl::transfer::Features& features, const tl::data::Dat
 void features(const Options& o) {
   use_threads(o.threads);
   TL_CHECK(o.out.extension() == ".npy", "expected a file .npy to write, got '", o.out.string(), "'");
+  TL_CHECK(o.labels_out != o.out, "--out and --labels-out are both '", o.out.string(), "'");
   const Classifier c = open_classifier(o.model, o.preprocess);
   const tl::data::Dataset images = read_images(o.folder);
   TL_CHECK(o.labels_out.empty() || !images.class_names.empty(),

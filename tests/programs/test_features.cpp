@@ -132,6 +132,7 @@ TEST_CASE("tl features: input that is refused", "[tl]") {
   s.refused({"--layer", "conv2d_99"}, "the network computes no 'conv2d_99': did you mean 'conv2d_");
   s.refused({"--out", s.folder / "f.csv"}, "expected a file .npy to write");
   s.refused({"--out", s.folder / "none/f.npy"}, "cannot write");
+  s.refused({"--labels-out", s.out}, "--out and --labels-out are both");
   s.refused({"--preprocess", "crop=-3"}, "crop");
   check_refused({"features", s.weights, s.photos, "--out", s.out}, "give --preprocess");
   check_refused({"features", s.weights, s.folder / "none", "--out", s.out, "--preprocess", spec},

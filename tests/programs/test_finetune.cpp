@@ -142,6 +142,13 @@ TEST_CASE("tl finetune: a linear probe is printed before the first epoch", "[tl]
     CHECK(probe < o.out.find("epoch 1/"));
     CHECK(o.out.find("linear probe", probe + 5) == std::string::npos);
   }
+  fs::create_directory(fs::path(s.photos) / "green");
+  for (const char* name : {"1.png", "2.png", "3.png", "4.png", "5.png"})
+    write_file_atomically(fs::path(s.photos) / "green" / name, concat("text ", name));
+  const Outcome o = tl_program(s.command({"--method", "head"}));
+  CAPTURE(o.out, o.err);
+  CHECK(o.status == 0);  // a class of which no photo can be read
+  CHECK(o.out.find("linear probe") == std::string::npos);
 }
 
 TEST_CASE("tl finetune: the same seed writes the same bytes, at any number of threads", "[tl]") {
