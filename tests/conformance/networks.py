@@ -29,8 +29,9 @@ def export(net, kind, size, path):
     """By the older exporter with batch normalisation "folded" or "kept", or by the "dynamo" one."""
     x = torch.zeros(2, 3, size, size)
     if kind == "dynamo":
+        batch = torch.export.Dim("batch", min=2)  # shufflenet's own code treats a single image otherwise
         torch.onnx.export(net, (x,), str(path), dynamo=True, input_names=["image"], output_names=["logits"],
-                          dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False)
+                          dynamic_shapes=({0: batch},), external_data=False, verbose=False)
         return
     mode = torch.onnx.TrainingMode.PRESERVE if kind == "kept" else torch.onnx.TrainingMode.EVAL
     torch.onnx.export(net, (x,), str(path), dynamo=False, training=mode, do_constant_folding=kind == "folded",
