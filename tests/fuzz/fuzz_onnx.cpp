@@ -1,4 +1,8 @@
 // Fuzz target: .onnx files, from the bytes to a graph and, where the network is small, to a prediction.
+#include <cstring>
+#include <string>
+#include <string_view>
+
 #include <tl/io/metadata.hpp>
 #include <tl/io/onnx/load.hpp>
 
@@ -36,6 +40,24 @@ void predict(tl::Graph<float> graph) {
   model.predict(tl::Tensor<float>::full(input, 0.5f));
 }
 
+/// Leaving out large weights must not change what else a file is found to hold.
+void compare_with_sparse(std::string_view file) {
+  std::string bytes(file.size(), '\0');
+  const auto read = [&](std::size_t offset, char* to, std::size_t count) {
+    std::memcpy(to, file.substr(offset, count).data(), count);
+  };
+  tl::onnx::SparseReader(read, bytes.data(), bytes.size(), 64).run();
+  const auto names = [](std::string_view text) {
+    std::string all;
+    tl::fuzz::accepts([&] {
+      for (const auto& tensor : tl::onnx::decode_model(text, "input").graph.initializers)
+        all += tl::concat(tensor.name, ' ', tensor.raw_data.size(), '\n');
+    });
+    return all;
+  };
+  tl::fuzz::require(names(file) == names(bytes), "leaving out weights changes nothing else");
+}
+
 }  // namespace
 
 namespace tl::fuzz {
@@ -50,6 +72,7 @@ std::vector<std::string> operator_names() {
 }  // namespace tl::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  compare_with_sparse(tl::fuzz::text(data, size));
   tl::fuzz::accepts([&] {
     // External data may lie in this folder: the seed for them names one of its files.
     tl::Graph<float> graph = tl::onnx::to_graph<float>(

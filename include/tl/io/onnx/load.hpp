@@ -117,9 +117,9 @@ class Reader {
       value.name = tensor.name;
       value.is_initializer = true;
       if (is_floating(tensor.data_type)) {
-        value.constant = is_deferrable(tensor) ? deferred(tensor) : to_tensor<T>(tensor, reading_.files);
+        value.constant = is_deferrable(tensor) ? deferred(tensor) : in_memory<T>(tensor);
       } else {
-        value.integers = Integers::same(to_tensor<std::int64_t>(tensor, reading_.files));
+        value.integers = Integers::same(in_memory<std::int64_t>(tensor));
       }
       reading_.stored_elements += shape_of(tensor).size();
       reading_.values[tensor.name] = std::move(value);
@@ -128,21 +128,25 @@ class Reader {
 
   /// Whether a tensor is large, and stands in the file as it stands in memory.
   bool is_deferrable(const TensorProto& tensor) const {
-    constexpr std::size_t least = 1 << 16;
     if constexpr (!std::same_as<T, float>) return false;
     return model_.file && model_.file->holds(tensor.raw_data) && tensor.data_type == DataType::float32 &&
            tensor.has_raw_data && !tensor.is_external && !tensor.is_segment &&
-           tensor.raw_data.size() >= least &&
+           tensor.raw_data.size() >= least_left_out &&
            tensor.raw_data.size() / sizeof(float) == static_cast<std::size_t>(shape_of(tensor).size()) &&
            tensor.raw_data.size() % sizeof(float) == 0;
   }
   /// Its elements are read again from the file when they are needed: for inference packed copies are enough.
   Tensor<T> deferred(const TensorProto& tensor) const {
-    const auto offset = static_cast<std::size_t>(tensor.raw_data.data() - model_.file->bytes.get());
-    return Tensor<T>::deferred(shape_of(tensor),
-                               [source = model_.file->source, offset, bytes = tensor.raw_data.size()](T* to) {
-                                 source->read(offset, reinterpret_cast<char*>(to), bytes);
-                               });
+    return Tensor<T>::deferred(
+        shape_of(tensor), [source = model_.file->source(), offset = model_.file->offset_of(tensor.raw_data),
+                           bytes = tensor.raw_data.size()](T* to) {
+          source->read(offset, reinterpret_cast<char*>(to), bytes);
+        });
+  }
+  template <class Element>
+  Tensor<Element> in_memory(const TensorProto& tensor) const {
+    if (model_.file && model_.file->holds(tensor.raw_data)) model_.file->complete(tensor.raw_data);
+    return to_tensor<Element>(tensor, reading_.files);
   }
 
   /// Inputs of the network; the first axis of each is the batch.

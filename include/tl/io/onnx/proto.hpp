@@ -5,17 +5,14 @@
 // they repeat.
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include <tl/core/file.hpp>
+#include <tl/io/onnx/model_file.hpp>
 
 namespace tl::onnx {
 
@@ -142,25 +139,6 @@ struct GraphProto {
 struct OperatorSetId {
   std::string domain;
   std::int64_t version = 0;
-};
-
-/// An .onnx file and its bytes.
-struct ModelFile {
-  explicit ModelFile(std::shared_ptr<const OpenFile> opened)
-      : source(std::move(opened)), size(source->size()) {
-    bytes.reset(
-        new char[std::max<std::size_t>(1, size)]);  // not cleared, and given back to the system afterwards
-    source->read(0, bytes.get(), size);
-  }
-  /// Whether bytes are part of the file's, and not put in their place since.
-  bool holds(std::string_view part) const {
-    const std::less_equal<> before;
-    return before(bytes.get(), part.data()) && before(part.data() + part.size(), bytes.get() + size);
-  }
-
-  std::shared_ptr<const OpenFile> source;
-  std::size_t size = 0;
-  std::unique_ptr<char[]> bytes;
 };
 
 struct ModelProto {

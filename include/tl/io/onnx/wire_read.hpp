@@ -117,11 +117,11 @@ inline ModelProto decode_model(std::string_view bytes, std::string_view name) {
   return model;
 }
 
-/// Reads an .onnx file. External data stay where they are until a tensor is asked for.
+/// Reads an .onnx file. External data and large weights stay where they are until a tensor is asked for.
 inline ModelProto read_model(const std::filesystem::path& path) {
   const auto file =
       std::make_shared<const ModelFile>(std::make_shared<const OpenFile>(path, FieldWriter::largest));
-  ModelProto model = decode_model({file->bytes.get(), file->size}, path.string());
+  ModelProto model = decode_model(file->bytes(), path.string());
   model.file = file;
   return model;
 }
