@@ -15,6 +15,7 @@ namespace program {
 
 using tl::transfer::Features;
 using tl::transfer::LinearClassifier;
+using tl::transfer::StoredFeatures;
 
 std::function<LinearClassifier(const Features&, Index)> head_classifier(const std::string& name) {
   TL_CHECK(
@@ -32,12 +33,14 @@ std::function<LinearClassifier(const Features&, Index)> head_classifier(const st
   return [fit](const Features& f, Index classes) { return fit(f.values, f.labels, classes, {}).classifier; };
 }
 
-std::string linear_probe(const Features& train, const Features& valid, Index classes) {
+std::string linear_probe(const StoredFeatures& stored_train, const StoredFeatures& stored_valid,
+                         Index classes) {
   constexpr Index most_cubed = 2048, most_squared = 20'000;  // what ridge and nearest neighbours take
-  const Index n = train.values.shape(0), width = train.values.shape(1);
-  const std::set<std::int64_t> present(train.labels.span().begin(), train.labels.span().end());
+  const Index n = stored_train.rows->count(), width = stored_train.rows->format().size();
+  const std::set<std::int64_t> present(stored_train.labels.begin(), stored_train.labels.end());
   const bool quick = n <= most_squared && std::min(n, width) <= most_cubed;
   if (!quick || static_cast<Index>(present.size()) < classes) return {};
+  const Features train = stored_train.in_memory(), valid = stored_valid.in_memory();
   const auto right = [&](const auto& classifier) {
     const tl::Tensor<std::int64_t> predicted = classifier.predict(valid.values);
     Index count = 0;

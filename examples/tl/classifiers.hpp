@@ -5,7 +5,7 @@
 #include <string>
 
 #include <tl/transfer/classifiers/linear.hpp>
-#include <tl/transfer/features.hpp>
+#include <tl/transfer/stored_features.hpp>
 
 namespace program {
 
@@ -16,7 +16,7 @@ std::function<tl::transfer::LinearClassifier(const tl::transfer::Features&, tl::
 
 /// How good the features are before anything is trained: one line, or none where that would take long or a
 /// class has no photo to train with.
-std::string linear_probe(const tl::transfer::Features& train, const tl::transfer::Features& valid,
+std::string linear_probe(const tl::transfer::StoredFeatures& train, const tl::transfer::StoredFeatures& valid,
                          tl::Index classes);
 
 }  // namespace program

@@ -19,10 +19,10 @@ namespace program {
 namespace {
 
 struct Options {
-  std::filesystem::path folder, valid, weights, out, json_out;
+  std::filesystem::path folder, valid, weights, out, json_out, cache;
   std::string method = "two-stage", classifier, preprocess;
   std::vector<std::string> freeze, train;
-  Index epochs = 5, batch = 0, size = 0;
+  Index epochs = 5, batch = 0, size = 0, views = 0;
   double lr = 0;
   std::uint64_t seed = 0;
   int threads = 0;
@@ -103,6 +103,8 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
                {"valid_images", result.valid_set.size()},
                {"trained_parameters", result.trained_elements},
                {"skipped_images", result.skipped.size()},
+               {"features_computed", result.features_computed},
+               {"frozen_sha256", result.frozen_hash},
                {"epochs", Json::array()}};
   for (const tl::train::EpochReport& r : result.history) {
     json["epochs"].push_back({{"loss", r.loss},
@@ -158,6 +160,8 @@ tl::train::FineTuneOptions training_options(const Options& o, const tl::Model<fl
   if (o.lr != 0) t.lr = o.lr;
   t.seed = o.seed;
   t.strict = o.strict;
+  t.views = o.views;
+  t.feature_cache = o.cache;
   t.preprocess = choose_preprocess(o, model.graph());
   return t;
 }
@@ -206,7 +210,8 @@ void finetune(const Options& o) {
   training.on_step = [&](const tl::train::StepReport& r) { bars.step(r); };
   training.on_epoch = [&](const tl::train::EpochReport& r) { bars.clear(), show_epoch(r); };
   training.on_features = [&](Index done, Index total) { bars.features(done, total); };
-  training.on_cached = [&](const tl::transfer::Features& train, const tl::transfer::Features& valid) {
+  training.on_cached = [&](const tl::transfer::StoredFeatures& train,
+                           const tl::transfer::StoredFeatures& valid) {
     bars.clear();
     const std::string probe = linear_probe(train, valid, static_cast<Index>(photos.classes().size()));
     if (!probe.empty()) std::cout << probe << std::endl;
@@ -224,6 +229,12 @@ void finetune(const Options& o) {
   tl::onnx::save(*model, o.out);
   if (!o.json_out.empty())
     tl::write_file_atomically(o.json_out, to_json(o, result, tl::concat(training.method)).dump(2) + "\n");
+  if (!o.cache.empty())
+    std::cout << "features: " << grouped(result.features_computed) << " rows computed, all others found in "
+              << printable(o.cache.string()) << '\n';
+  if (!result.frozen_hash.empty())
+    std::cout << "frozen and unchanged: " << counted(result.frozen_tensors, "tensor") << ", SHA-256 "
+              << result.frozen_hash.substr(0, 16) << " before and after\n";
   std::cout << "trained " << grouped(result.trained_elements) << " parameters; right for "
             << result.valid->correct() << " of " << counted(result.valid->count(), "validation image") << ": "
             << percent(result.valid->accuracy()) << "\nwritten: " << printable(o.out.string()) << std::endl;
@@ -258,6 +269,10 @@ void add_finetune(CLI::App& app, Command& chosen) {
   c->add_option("--lr", o->lr, "learning rate of the head")->check(CLI::PositiveNumber)->type_name("X");
   c->add_option("--size", o->size, "pixels of an image's sides")->check(between(8, 2048))->type_name("N");
   c->add_option("--seed", o->seed, "of all that is random (0)")->type_name("N");
+  c->add_option("--views", o->views, "varied views of each photo, for features computed once (none)")
+      ->check(between(1, 1000))
+      ->type_name("K");
+  c->add_option("--cache", o->cache, "a folder that keeps features for the next run")->type_name("FOLDER");
   add_threads(*c, o->threads);
   add_preprocess(*c, o->preprocess);
   c->add_flag("--strict", o->strict, "a broken image is an error");

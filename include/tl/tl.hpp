@@ -36,3 +36,4 @@
 #include <tl/transfer/layers.hpp>
 #include <tl/transfer/preprocess.hpp>
 #include <tl/transfer/reset.hpp>
+#include <tl/transfer/stored_features.hpp>

@@ -130,10 +130,10 @@ TEST_CASE("the features a head is trained on are told once, before it is trained
     const ModelPtr model = small_resnet(), before = small_resnet();
     FineTuneOptions options = options_of(method);
     Index calls = 0;
-    options.on_cached = [&](const transfer::Features& train, const transfer::Features& valid) {
+    options.on_cached = [&](const transfer::StoredFeatures& train, const transfer::StoredFeatures& valid) {
       ++calls;
-      CHECK(train.values.shape() == Shape{24, 16});
-      CHECK(valid.values.shape() == Shape{6, 16});
+      CHECK(train.in_memory().values.shape() == Shape{24, 16});
+      CHECK(valid.in_memory().values.shape() == Shape{6, 16});
       CHECK(changed_layers(*model, *before).empty());
     };
     fine_tune(*model, photos.set, options);
@@ -141,6 +141,70 @@ TEST_CASE("the features a head is trained on are told once, before it is trained
     options.head_first = false;
     if (options.method.kind != transfer::MethodKind::head) fine_tune(*model, photos.set, options);
     CHECK(calls == 1);
+  }
+}
+
+TEST_CASE("the hash of the frozen part is that of the network it came from, and training leaves it") {
+  const Photos photos(6);
+  for (const char* method : {"head", "last:2", "full"}) {
+    const ModelPtr model = small_resnet(), before = small_resnet();
+    const FineTuneResult result = fine_tune(*model, photos.set, options_of(method));
+    const bool everything_trains = std::string_view(method) == "full";
+    CHECK(result.frozen_hash.empty() == everything_trains);
+    if (everything_trains) continue;
+    transfer::freeze_all_but_last(*before, Method::parse(method).kind == transfer::MethodKind::head ? 1 : 2);
+    transfer::freeze_batch_norm(*before);
+    const auto parts =
+        transfer::split_at(before->graph(), transfer::frozen_cut(before->graph()), {1, 3, 16, 16});
+    CHECK(result.frozen_hash == transfer::weights_hash(parts.prefix->graph()));
+    CHECK(result.frozen_tensors ==
+          static_cast<Index>(parts.prefix->parameters().size() + parts.prefix->buffers().size()));
+    Var<float> statistic = parts.prefix->buffers()[0].var;
+    statistic.mutable_value().mutable_data()[0] += 1;
+    CHECK(result.frozen_hash != transfer::weights_hash(parts.prefix->graph()));
+  }
+}
+
+TEST_CASE("varied views of what is frozen are computed once, and no more of them than epochs") {
+  const Photos photos(10);
+  const ModelPtr model = small_resnet();
+  FineTuneOptions options = options_of("last:2");
+  options.views = 3;  // of two epochs
+  const FineTuneResult result = fine_tune(*model, photos.set, options);
+  CHECK(result.features_computed == 30 + 2 * 24 + 6);  // the head first on images as they are, then two views
+  CHECK(result.history.size() == 2);
+  options.augment = data::Augment::none();
+  CHECK(fine_tune(*small_resnet(), photos.set, options).features_computed == 2 * 30);
+}
+
+TEST_CASE("a second run finds the features of the first, and trains to the same bits") {
+  const Photos photos(10);
+  const TemporaryFolder cache;
+  FineTuneOptions options = options_of("head");
+  options.feature_cache = cache.path();
+  const ModelPtr first = small_resnet(), second = small_resnet(), without = small_resnet();
+  CHECK(fine_tune(*first, photos.set, options).features_computed == 30);
+  CHECK(fine_tune(*second, photos.set, options).features_computed == 0);
+  CHECK(same_bits(state_of(*first), state_of(*second)));
+  options.feature_cache.clear();
+  fine_tune(*without, photos.set, options);
+  CHECK(same_bits(state_of(*first), state_of(*without)));
+}
+
+TEST_CASE("a training that is stopped while features are computed leaves the network as it was") {
+  const Photos photos(10);
+  for (const char* method : {"head", "features"}) {
+    const ModelPtr model = small_resnet(), before = small_resnet();
+    FineTuneOptions options = options_of(method);
+    options.should_stop = [] { return true; };
+    options.fit_head = [](const transfer::Features&, Index) -> transfer::LinearClassifier {
+      FAIL("a head is fitted to features that are not there");
+      return {};
+    };
+    const FineTuneResult result = fine_tune(*model, photos.set, options);
+    CHECK(result.stopped);
+    CHECK(result.features_computed == 16);  // a batch
+    CHECK(same_bits(state_of(*model), state_of(*before)));
   }
 }
 

@@ -1,7 +1,7 @@
 // fit: it learns, gives the same bits at any number of threads, stops when asked, and says what went wrong.
 #include <tl/optim/groups.hpp>
 #include <tl/train/fit.hpp>
-#include <tl/transfer/features.hpp>
+#include <tl/transfer/stored_features.hpp>
 #include <tl/transfer/layers.hpp>
 
 #include "transfer/networks.hpp"

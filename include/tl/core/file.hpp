@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -88,6 +89,15 @@ inline void read_exactly(const Opened& file, const std::filesystem::path& path, 
   }
 }
 
+inline void write_all(const Descriptor& file, const std::filesystem::path& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    TL_CHECK(written >= 0, "cannot write '", path.string(), "': ", reason(errno));
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
 }  // namespace file_impl
 
 /// Size of a regular file in bytes. Throws when it is missing or a directory.
@@ -150,6 +160,37 @@ inline void read_file_part(const std::filesystem::path& path, std::size_t offset
   file_impl::read_exactly(file, path, offset, to, count);
 }
 
+/// A file without a name, to put aside what does not fit into memory. It is gone when it is closed, however
+/// the program ends.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::filesystem::path& folder = std::filesystem::temp_directory_path())
+      : folder_(folder) {
+    file_.descriptor = file_impl::Descriptor(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (!file_.descriptor.is_open()) {  // not every file system has O_TMPFILE
+      std::string name = (folder / "tl-XXXXXX").string();
+      file_.descriptor = file_impl::Descriptor(::mkstemp(name.data()));
+      TL_CHECK(file_.descriptor.is_open(), "cannot write in '", folder.string(),
+               "': ", file_impl::reason(errno));
+      ::unlink(name.c_str());
+    }
+  }
+
+  std::size_t size() const { return file_.size; }
+  void append(std::string_view bytes) {
+    file_impl::write_all(file_.descriptor, folder_, bytes);
+    file_.size += bytes.size();
+  }
+  /// Fills `to` with `count` bytes from byte `offset` on. Safe from several threads.
+  void read(std::size_t offset, char* to, std::size_t count) const {
+    file_impl::read_exactly(file_, folder_, offset, to, count);
+  }
+
+ private:
+  std::filesystem::path folder_;
+  file_impl::Opened file_;
+};
+
 /// A file written piece by piece that appears, whole, at commit(). Without a commit nothing is left behind.
 class AtomicFile {
  public:
@@ -173,14 +214,7 @@ class AtomicFile {
     if (!committed_) ::unlink(temporary_.c_str());
   }
 
-  void write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(descriptor_.get(), bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      TL_CHECK(written >= 0, "cannot write '", path_.string(), "': ", file_impl::reason(errno));
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-  }
+  void write(std::string_view bytes) { file_impl::write_all(descriptor_, path_, bytes); }
 
   /// Puts the bytes written so far in place of the file. To be called once, last.
   void commit() {

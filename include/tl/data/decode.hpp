@@ -6,9 +6,11 @@
 // (kernels/isa.hpp).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include <tl/core/file.hpp>
 #include <tl/core/precompiled.hpp>
@@ -16,6 +18,12 @@
 #include <tl/data/image_header.hpp>
 
 namespace tl::data {
+
+/// Names what decides which pixels a file gives; to be changed with them. Part of the key of kept features.
+inline constexpr std::string_view decoder_version = "stb_image 1";
+
+/// Larger files are not read.
+inline constexpr std::size_t most_file_bytes = std::size_t{1} << 30;
 
 struct DecodeOptions {
   Index max_pixels = 100'000'000;  ///< refuse larger images
@@ -26,8 +34,7 @@ TL_KERNELS_INLINE Image decode_image(Bytes bytes, const DecodeOptions& options =
 
 /// Reads an image file. Throws tl::Error, which names the file, when it cannot be read.
 inline Image read_image(const std::filesystem::path& path, const DecodeOptions& options = {}) {
-  constexpr std::size_t max_bytes = std::size_t{1} << 30;
-  const std::string bytes = read_file(path, max_bytes);
+  const std::string bytes = read_file(path, most_file_bytes);
   try {
     return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, options);
   } catch (const Error& error) {

@@ -16,7 +16,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <thread>
@@ -47,11 +46,10 @@ struct Skipped {
 class Epoch {
  public:
   Epoch(std::shared_ptr<loader_impl::Source> source, std::uint64_t epoch)
-      : source_(std::move(source)), epoch_(epoch), order_(static_cast<std::size_t>(source_->dataset.size())) {
+      : source_(std::move(source)), epoch_(epoch), order_(source_->samples()) {
     const LoaderOptions& options = source_->options;
-    std::iota(order_.begin(), order_.end(), Index{0});
     if (options.shuffle) Rng(options.seed, epoch).shuffle(order_);
-    total_ = source_->dataset.size();
+    total_ = static_cast<Index>(order_.size());
     if (options.drop_last) total_ -= total_ % options.batch_size;
     const int wanted = options.threads > 0
                            ? options.threads
@@ -267,7 +265,7 @@ class Loader {
   Size size() const { return source_->size; }
   /// Batches of an epoch, where no whole batch is broken.
   Index batches() const {
-    const Index n = source_->dataset.size(), size = source_->options.batch_size;
+    const Index n = static_cast<Index>(source_->samples().size()), size = source_->options.batch_size;
     return source_->options.drop_last ? n / size : (n + size - 1) / size;
   }
   /// The broken images met so far, each once, in the order of the data set.

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,8 +24,9 @@ namespace tl::data {
 struct LoaderOptions {
   Index batch_size = 32;
   bool shuffle = false;
-  bool drop_last = false;  ///< leave out a last batch of fewer than batch_size samples
-  bool strict = false;     ///< a broken image is an error
+  bool drop_last = false;        ///< leave out a last batch of fewer than batch_size samples
+  bool strict = false;           ///< a broken image is an error
+  std::vector<Index> only = {};  ///< the samples to visit, as indices; none: all
   std::uint64_t seed = 0;
   std::optional<Augment> augment = {};  ///< none: images as in evaluation
   int threads = 0;                      ///< that decode; 0: one for each processor, at most 8
@@ -90,11 +92,22 @@ struct Source {
     TL_CHECK(options.threads >= 0 && options.threads <= 1024, "[loader] expected 0 to 1024 threads, got ",
              options.threads);
     TL_CHECK(options.ahead >= 1, "[loader] expected at least 1 batch ahead, got ", options.ahead);
-    TL_CHECK(!options.drop_last || dataset.size() >= options.batch_size, "[loader] ", dataset.size(),
+    for (const Index i : options.only)
+      TL_CHECK(i >= 0 && i < dataset.size(), "[loader] expected samples below ", dataset.size(), ", got ", i);
+    const auto visited = static_cast<Index>(samples().size());
+    TL_CHECK(!options.drop_last || visited >= options.batch_size, "[loader] ", visited,
              " images do not fill one batch of ", options.batch_size, ": choose a smaller batch size");
     preprocess.check();
     augment.check();
     size = preprocess.fixed_size() ? *preprocess.fixed_size() : size_of_first();
+  }
+
+  /// The samples of an epoch, before they are shuffled.
+  std::vector<Index> samples() const {
+    if (!options.only.empty()) return options.only;
+    std::vector<Index> all(dataset.samples.size());
+    std::iota(all.begin(), all.end(), Index{0});
+    return all;
   }
 
   const std::filesystem::path& path(Index i) const {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <concepts>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -22,8 +23,8 @@
 #include <tl/nn/model.hpp>
 #include <tl/train/fit.hpp>
 #include <tl/transfer/classifiers/linear.hpp>
-#include <tl/transfer/features.hpp>
 #include <tl/transfer/method.hpp>
+#include <tl/transfer/stored_features.hpp>
 
 namespace tl::train {
 
@@ -46,15 +47,22 @@ struct FineTuneOptions {
   std::uint64_t seed = 0;
   double hold_out = 0.2;  ///< share of the images that validate, where none are set apart
   bool strict = false;    ///< a broken image is an error
-  std::size_t cache_bytes = std::size_t{2} << 30;  ///< for decoded images
+  /// Of the features of what is frozen: so many varied views of each image are computed once, and epochs take
+  /// turns. 0: images are not varied where the head alone is trained, and are varied anew in every epoch
+  /// elsewhere.
+  Index views = 0;
+  std::filesystem::path feature_cache{};  ///< a folder for features kept between runs; none: no such
+  std::size_t feature_bytes = std::size_t{512} << 20;  ///< of features in memory; more go to a temporary file
+  std::size_t image_bytes = std::size_t{512} << 20;    ///< of decoded images kept in memory
   /// Of the method features, in place of epochs: the head from the training images' features (N,D).
   std::function<transfer::LinearClassifier(const transfer::Features& train, Index classes)> fit_head{};
   std::function<void(const std::string&)> on_note{};
   std::function<void(const StepReport&)> on_step{};
   std::function<void(const EpochReport&)> on_epoch{};
   std::function<void(Index done, Index total)> on_features{};
-  /// Told the features (N,D) that the head is trained on, where they are computed once, before it is.
-  std::function<void(const transfer::Features& train, const transfer::Features& valid)> on_cached{};
+  /// Told the features, rows (D), that the head is trained on, where they are computed once, before it is.
+  std::function<void(const transfer::StoredFeatures& train, const transfer::StoredFeatures& valid)>
+      on_cached{};
   std::function<bool()> should_stop{};
 };
 
@@ -63,6 +71,11 @@ struct FineTuneResult {
   std::optional<Evaluation> valid;     ///< after the last epoch
   std::vector<data::Skipped> skipped;  ///< images that could not be read
   Index trained_elements = 0;          ///< parameters that were trained, elements counted
+  /// SHA-256 of the part below all that was trained in the last stage, the same before and after it; empty
+  /// where there is none.
+  std::string frozen_hash{};
+  Index frozen_tensors = 0;     ///< parameters and buffers in it
+  Index features_computed = 0;  ///< rows; those that were kept from earlier runs are not counted
   data::Dataset train_set, valid_set;
   data::Preprocess preprocess;
   bool stopped = false;  ///< by should_stop, before the last epoch

@@ -1,19 +1,19 @@
-// The frozen prefix of a network, and its output computed once.
+// The frozen prefix of a network, and what it makes of images.
 //
 //   image -> frozen prefix -> features -> what is trained -> logits
 //
-// While nothing below a value is trained and images do not change from epoch to epoch, that value is the same
-// in every epoch: epochs then cost what the rest of the network costs.
+// stored_features.hpp keeps features from epoch to epoch and from run to run.
 #pragma once
 
-#include <algorithm>
 #include <concepts>
 #include <functional>
 #include <memory>
-#include <numeric>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
-#include <tl/core/rng.hpp>
+#include <tl/core/sha256.hpp>
 #include <tl/data/loader.hpp>
 #include <tl/graph/fuse.hpp>
 #include <tl/graph/subgraph.hpp>
@@ -48,6 +48,20 @@ SplitModel<T> split_at(const Graph<T>& graph, ValueId cut, const Shape& example)
                                                  std::span(&features, 1), graph.outputs()))};
 }
 
+/// SHA-256 of a network's parameters and buffers: names, shapes and bits, in the order of the graph.
+template <class T>
+std::string weights_hash(const Graph<T>& graph) {
+  Sha256 hash;
+  for (const GraphValue<T>& value : graph.values()) {
+    if (value.kind != ValueKind::parameter && value.kind != ValueKind::buffer) continue;
+    const Tensor<T>& tensor = value.var.value();
+    const Tensor<T> plain = tensor.is_deferred() ? tensor.clone() : tensor.plain();
+    hash.add(concat(value.name, ' ', tensor.shape(), '\n'));
+    hash.add(std::string_view(reinterpret_cast<const char*>(plain.data()), plain.span().size_bytes()));
+  }
+  return hex(hash.finish());
+}
+
 /// What the frozen prefix makes of a data set's images, in the order in which the loader gave them.
 struct Features {
   Tensor<float> values;         ///< (N, ...)
@@ -75,59 +89,5 @@ Features compute_features(const Model<T>& network, const data::Loader& loader,
   result.labels = Tensor<std::int64_t>::from(labels, {shape[0]});
   return result;
 }
-
-/// Batches of features: what data::Loader is for images.
-class FeatureLoader {
- public:
-  struct Options {
-    Index batch_size = 32;
-    bool shuffle = false;
-    std::uint64_t seed = 0;
-  };
-
-  FeatureLoader(Features features, data::Dataset dataset, const Options& options)
-      : features_(std::move(features)), dataset_(std::move(dataset)), options_(options) {
-    TL_CHECK(options.batch_size >= 1, "[features] expected a batch size of at least 1, got ",
-             options.batch_size);
-  }
-
-  /// The batches of an epoch; its number decides their order.
-  std::vector<data::Batch> epoch(std::uint64_t number) const {
-    std::vector<Index> order(features_.samples.size());
-    std::iota(order.begin(), order.end(), Index{0});
-    if (options_.shuffle) Rng(options_.seed, number).shuffle(order);
-    std::vector<data::Batch> result;
-    const auto step = static_cast<std::size_t>(options_.batch_size);
-    for (std::size_t begin = 0; begin < order.size(); begin += step)
-      result.push_back(gather({order.data() + begin, std::min(step, order.size() - begin)}));
-    return result;
-  }
-
-  const data::Dataset& dataset() const { return dataset_; }
-  Index batches() const {
-    return (static_cast<Index>(features_.samples.size()) + options_.batch_size - 1) / options_.batch_size;
-  }
-
- private:
-  data::Batch gather(std::span<const Index> rows) const {
-    const Tensor<float>& all = features_.values;
-    const Index n = static_cast<Index>(rows.size()), width = all.size() / all.shape(0);
-    Shape shape = all.shape();
-    shape[0] = n;
-    data::Batch batch{Tensor<float>::empty(shape, all.layout()), Tensor<std::int64_t>::empty({n}), {}};
-    float* to = batch.images.mutable_data();
-    std::int64_t* labels = batch.labels.mutable_data();
-    for (const Index row : rows) {
-      to = std::copy_n(all.data() + row * width, width, to);
-      *labels++ = features_.labels.data()[row];
-      batch.samples.push_back(features_.samples[static_cast<std::size_t>(row)]);
-    }
-    return batch;
-  }
-
-  Features features_;
-  data::Dataset dataset_;
-  Options options_;
-};
 
 }  // namespace tl::transfer

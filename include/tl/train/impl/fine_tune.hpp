@@ -10,10 +10,10 @@
 #include <tl/data/split.hpp>
 #include <tl/io/metadata.hpp>
 #include <tl/train/fine_tune.hpp>
-#include <tl/transfer/features.hpp>
 #include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
 #include <tl/transfer/preprocess.hpp>
+#include <tl/transfer/stored_features.hpp>
 
 namespace tl::train {
 
@@ -130,64 +130,103 @@ class Run {
     result_.trained_elements = std::max(result_.trained_elements, transfer::trainable_elements(model_));
     TL_CHECK(transfer::trainable_elements(model_) > 0, "every layer is frozen: there is nothing to train");
     const ValueId cut = transfer::frozen_cut(model_.graph());
+    const bool has_prefix = cut != model_.graph().inputs()[0];
     const bool only_head = only_head_is_trained();
-    const data::Augment augment = o_.augment.value_or(only_head ? data::Augment::none() : data::Augment{});
+    const Index views = last ? std::min(o_.views, epochs) : 0;  // an epoch trains on one view
+    const data::Augment augment =
+        o_.augment.value_or(only_head && views == 0 ? data::Augment::none() : data::Augment{});
     const double lr = o_.lr > 0 ? o_.lr : default_rate(only_head);
-    if (cut != model_.graph().inputs()[0] && augment.does_nothing()) {
-      const transfer::SplitModel<T> parts = transfer::split_at(model_.graph(), cut, example());
-      const Cached cached = cached_features(*parts.prefix);
-      if (o_.on_cached && only_head && cached.train.values.rank() == 2)
-        o_.on_cached(cached.train, cached.valid);
-      train_on(*parts.rest, feature_loader(cached.train, result_.train_set, true),
-               feature_loader(cached.valid, result_.valid_set, false), epochs, lr, last);
+    std::optional<FrozenPart> frozen;
+    if (has_prefix) frozen.emplace(*this, cut);
+    if (has_prefix && (augment.does_nothing() || views > 0)) {
+      const Stored stored = store(frozen->prefix(), augment, views);
+      if (result_.stopped) return;
+      if (o_.on_cached && only_head && stored.train.rows->format().shape.rank() == 2)
+        o_.on_cached(stored.train, stored.valid);
+      train_on(frozen->rest(), feature_loader(stored.train, result_.train_set, true),
+               feature_loader(stored.valid, result_.valid_set, false), epochs, lr, last);
     } else {
       data::LoaderOptions train{
           .batch_size = batch_size_, .shuffle = true, .strict = o_.strict, .seed = o_.seed};
       train.augment = augment;
-      train.cache_bytes = o_.cache_bytes;
+      train.cache_bytes = o_.image_bytes / 5 * 4;
       const data::LoaderOptions valid{
-          .batch_size = batch_size_, .strict = o_.strict, .cache_bytes = o_.cache_bytes / 4};
+          .batch_size = batch_size_, .strict = o_.strict, .cache_bytes = o_.image_bytes / 5};
       const data::Loader train_images(result_.train_set, result_.preprocess, train);
       const data::Loader valid_images(result_.valid_set, result_.preprocess, valid);
       train_on(model_, train_images, valid_images, epochs, lr, last);
-      remember_skipped(train_images);
-      remember_skipped(valid_images);
+      remember_skipped(train_images.skipped());
+      remember_skipped(valid_images.skipped());
     }
+    if (frozen) frozen->check();
   }
 
-  /// What the network gives at a value, for the images to train and to validate with.
-  struct Cached {
-    transfer::Features train, valid;
+  /// The network below all that is trained, which must come out of a stage as it went in.
+  class FrozenPart {
+   public:
+    FrozenPart(Run& run, ValueId cut)
+        : run_(run), parts_(transfer::split_at(run.model_.graph(), cut, run.example())) {
+      run_.result_.frozen_hash = transfer::weights_hash(prefix().graph());
+      run_.result_.frozen_tensors =
+          static_cast<Index>(prefix().parameters().size() + prefix().buffers().size());
+    }
+    const Model<T>& prefix() const { return *parts_.prefix; }
+    Model<T>& rest() const { return *parts_.rest; }
+    void check() const {
+      TL_CHECK(
+          transfer::weights_hash(prefix().graph()) == run_.result_.frozen_hash,
+          "[fine_tune] frozen weights have changed: please report this, with the command and the network");
+    }
+
+   private:
+    Run& run_;
+    transfer::SplitModel<T> parts_;
   };
-  Cached cached_features(const Model<T>& prefix) {
-    const auto features_of = [&](const data::Dataset& set) {
-      const data::Loader images(set, result_.preprocess, {.batch_size = batch_size_, .strict = o_.strict});
-      transfer::Features features = transfer::compute_features(prefix, images, [&](Index done) {
-        if (o_.on_features) o_.on_features(done, set.size());
-      });
-      remember_skipped(images);
-      return features;
+
+  /// What the network gives at a value, for the images to train and to validate with.
+  struct Stored {
+    transfer::StoredFeatures train, valid;
+  };
+  Stored store(const Model<T>& prefix, const data::Augment& augment, Index views) {
+    const auto rows_of = [&](const data::Dataset& set, std::size_t memory, const data::Augment& varied) {
+      transfer::StoreOptions options{.batch_size = batch_size_, .augment = varied, .seed = o_.seed};
+      options.views = varied.does_nothing() ? 1 : views;
+      options.strict = o_.strict;
+      options.memory = memory;
+      options.cache = o_.feature_cache;
+      options.should_stop = o_.should_stop;
+      options.on_rows = [&](Index done) {
+        if (o_.on_features) o_.on_features(done, options.views * set.size());
+      };
+      transfer::StoreResult stored = transfer::store_features(prefix, set, result_.preprocess, options);
+      remember_skipped(std::move(stored.skipped));
+      result_.features_computed += stored.computed;
+      result_.stopped = stored.stopped;
+      return std::move(stored.features);
     };
-    transfer::Features train = features_of(result_.train_set);
-    return {std::move(train), features_of(result_.valid_set)};
+    Stored result;
+    result.train = rows_of(result_.train_set, o_.feature_bytes / 5 * 4, augment);
+    if (!result_.stopped)
+      result.valid = rows_of(result_.valid_set, o_.feature_bytes / 5, data::Augment::none());
+    return result;
   }
-  transfer::FeatureLoader feature_loader(const transfer::Features& features, const data::Dataset& set,
+  transfer::FeatureLoader feature_loader(const transfer::StoredFeatures& features, const data::Dataset& set,
                                          bool shuffle) const {
     return {features, set, {.batch_size = batch_size_, .shuffle = shuffle, .seed = o_.seed}};
   }
 
   /// The head by options.fit_head from the features that it reads.
   void fit_head() {
-    const ValueId cut = transfer::find_head(model_.graph()).input;
-    const transfer::SplitModel<T> parts = transfer::split_at(model_.graph(), cut, example());
-    const Cached cached = cached_features(*parts.prefix);
-    result_.stopped = o_.should_stop && o_.should_stop();
+    const FrozenPart frozen(*this, transfer::find_head(model_.graph()).input);
+    const data::Augment augment = o_.views > 0 ? o_.augment.value_or(data::Augment{}) : data::Augment::none();
+    const Stored stored = store(frozen.prefix(), augment, o_.views);
     if (result_.stopped) return;
     const auto classes = static_cast<Index>(result_.train_set.class_names.size());
-    const transfer::LinearClassifier head = o_.fit_head(cached.train, classes);
+    const transfer::LinearClassifier head = o_.fit_head(stored.train.in_memory(), classes);
     transfer::set_linear_head(model_, head.weight, head.bias);
     result_.trained_elements = head.weight.size() + head.bias.size();
-    result_.valid = evaluate(*parts.rest, feature_loader(cached.valid, result_.valid_set, false));
+    result_.valid = evaluate(frozen.rest(), feature_loader(stored.valid, result_.valid_set, false));
+    frozen.check();
   }
 
   template <class Loader>
@@ -222,8 +261,8 @@ class Run {
   }
 
   /// Each broken image once, whichever stages meet it.
-  void remember_skipped(const data::Loader& loader) {
-    for (data::Skipped& skipped : loader.skipped()) {
+  void remember_skipped(std::vector<data::Skipped> list) {
+    for (data::Skipped& skipped : list) {
       const auto is_known = [&](const data::Skipped& known) { return known.path == skipped.path; };
       if (std::none_of(result_.skipped.begin(), result_.skipped.end(), is_known))
         result_.skipped.push_back(std::move(skipped));

@@ -1,0 +1,331 @@
+// The features of a whole data set, computed once: in memory, in a file, or kept between runs.
+//
+//   image -> (augmentation, K views) -> frozen prefix -> rows -> batches for the layers that are trained
+//
+// While nothing below a value is trained, an image gives the same features in every epoch. With K views each
+// image is varied K times, and epoch e trains on view e mod K.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tl/core/parallel.hpp>
+#include <tl/core/rng.hpp>
+#include <tl/data/loader.hpp>
+#include <tl/io/onnx/save.hpp>
+#include <tl/kernels/isa.hpp>
+#include <tl/transfer/feature_cache.hpp>
+#include <tl/transfer/features.hpp>
+
+namespace tl::transfer {
+
+struct StoredFeatures {
+  std::shared_ptr<const FeatureRows> rows;  ///< of image i in view v: row v * samples.size() + i
+  std::vector<std::int64_t> labels;         ///< of the images
+  std::vector<Index> samples;               ///< indices of the images into the data set
+  Index views = 1;
+
+  Index images() const { return static_cast<Index>(samples.size()); }
+  std::size_t bytes() const { return static_cast<std::size_t>(rows->count()) * rows->format().bytes(); }
+
+  /// All of them, view after view.
+  Features in_memory() const {
+    const Index n = rows->count();
+    Features all{Tensor<float>::empty(rows->format().batch_shape(n), rows->format().layout),
+                 Tensor<std::int64_t>::empty({n}),
+                 {}};
+    float* to = all.values.mutable_data();
+    std::int64_t* label = all.labels.mutable_data();
+    for (Index row = 0; row < n; ++row, to += rows->format().size()) {
+      rows->copy(row, to);
+      const auto image = static_cast<std::size_t>(row % images());
+      *label++ = labels[image];
+      all.samples.push_back(samples[image]);
+    }
+    return all;
+  }
+
+  /// One view, of features in memory.
+  static StoredFeatures of(const Features& features) {
+    return {std::make_shared<MemoryRows>(std::vector{features.values}),
+            {features.labels.span().begin(), features.labels.span().end()},
+            features.samples};
+  }
+};
+
+struct StoreOptions {
+  Index batch_size = 32;
+  Index views = 1;
+  data::Augment augment = data::Augment::none();  ///< how views are varied
+  std::uint64_t seed = 0;
+  bool strict = false;                          ///< a broken image is an error
+  std::size_t memory = std::size_t{512} << 20;  ///< bytes; more than that goes to a temporary file
+  std::filesystem::path cache{};                ///< a folder for features kept between runs; none: no such
+  std::function<void(Index rows)> on_rows{};    ///< told how many are there, of views times images
+  std::function<bool()> should_stop{};          ///< asked after every batch
+};
+
+/// What store_features brought.
+struct StoreResult {
+  StoredFeatures features;             ///< without rows when it was stopped
+  std::vector<data::Skipped> skipped;  ///< images that could not be read
+  Index computed = 0;                  ///< rows; the others were in the cache
+  bool stopped = false;
+};
+
+namespace stored_features_impl {
+
+inline std::string description(const data::Augment& a) {
+  return concat(static_cast<int>(a.crop), ' ', a.scale[0], ' ', a.scale[1], ' ', a.ratio[0], ' ', a.ratio[1],
+                ' ', a.padding, ' ', a.flip, ' ', a.rotation, ' ', a.brightness, ' ', a.contrast, ' ',
+                a.saturation);
+}
+
+/// The hash of all that the features of an image depend on beside the image.
+template <class T>
+Sha256Digest recipe(const Model<T>& network, const data::Preprocess& preprocess, const StoreOptions& o) {
+  Graph<T> bare = network.graph();
+  bare.metadata.clear();
+  std::string text = concat("decoder ", data::decoder_version, "\npreprocess ", preprocess.to_string(),
+                            "\nkernels ", kernels::name_of(kernels::active_isa()), '\n');
+  if (!o.augment.does_nothing()) text += concat("augment ", description(o.augment), " seed ", o.seed, '\n');
+  text += "network " + hex(sha256(onnx::encode(bare)));
+  return sha256(text);
+}
+
+/// The hash of each file; of one that cannot be read, nothing.
+inline std::vector<std::optional<Sha256Digest>> hashes(const data::Dataset& images) {
+  std::vector<std::optional<Sha256Digest>> result(images.samples.size());
+  parallel_for(images.size(), 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      try {
+        result[k] = sha256(read_file(images.samples[k].path, data::most_file_bytes));
+      } catch (const std::exception&) {
+        // The loader will meet it again and say what is wrong.
+      }
+    }
+  });
+  return result;
+}
+
+template <class T>
+class Store {
+ public:
+  Store(const Model<T>& network, const data::Dataset& images, const data::Preprocess& preprocess,
+        const StoreOptions& options)
+      : network_(network), images_(images), preprocess_(preprocess), o_(options) {
+    TL_CHECK(o_.views >= 1 && (o_.views == 1 || !o_.augment.does_nothing()),
+             "[features] expected one view of images that are not varied, got ", o_.views);
+  }
+
+  StoreResult run() {
+    if (o_.cache.empty()) {
+      collect();
+    } else {
+      reuse();
+    }
+    result_.features.views = o_.views;
+    for (const Index i : result_.features.samples)
+      result_.features.labels.push_back(images_.samples[static_cast<std::size_t>(i)].label);
+    return std::move(result_);
+  }
+
+ private:
+  /// Computes everything, in the order of the data set.
+  void collect() {
+    RowCollector rows(o_.memory, std::filesystem::temp_directory_path());
+    for (Index view = 0; view < o_.views; ++view) {
+      std::vector<Index> samples;
+      const bool done = compute(view, {}, [&](const data::Batch& batch, const Tensor<float>& values) {
+        rows.append(values);
+        samples.insert(samples.end(), batch.samples.begin(), batch.samples.end());
+      });
+      if (!done) return;
+      TL_CHECK(view == 0 || samples == result_.features.samples,
+               "images became unreadable while they were read: try again");
+      result_.features.samples = std::move(samples);
+    }
+    result_.features.rows = rows.finish();
+  }
+
+  /// Computes what the cache does not hold.
+  void reuse() {
+    FeatureCache cache(o_.cache, recipe(network_, preprocess_, o_));
+    const std::vector<std::optional<Sha256Digest>> hash = hashes(images_);
+    const auto key = [&](Index view, Index sample) {
+      const Sha256Digest& image = *hash[static_cast<std::size_t>(sample)];
+      if (o_.augment.does_nothing()) return image;
+      return sha256(concat(hex(image), ' ', view, ' ', sample));  // the random numbers are the sample's
+    };
+    const auto is_there = [&](Index view, Index i) {
+      return hash[static_cast<std::size_t>(i)] && cache.contains(key(view, i));
+    };
+    for (Index view = 0; view < o_.views; ++view) {
+      std::vector<Index> missing;
+      for (Index i = 0; i < images_.size(); ++i)
+        if (!is_there(view, i)) missing.push_back(i);
+      rows_ += images_.size() - static_cast<Index>(missing.size());
+      if (missing.empty()) continue;
+      const bool done = compute(view, missing, [&](const data::Batch& batch, const Tensor<float>& values) {
+        std::vector<FeatureCache::Key> keys;
+        for (const Index i : batch.samples) {
+          TL_CHECK(hash[static_cast<std::size_t>(i)], "'",
+                   images_.samples[static_cast<std::size_t>(i)].path.string(),
+                   "' changed while it was read: try again");
+          keys.push_back(key(view, i));
+        }
+        cache.append(keys, values);
+      });
+      cache.flush();
+      if (!done) return;
+    }
+    std::vector<FeatureCache::Key> keys;
+    for (Index i = 0; i < images_.size(); ++i)
+      if (is_there(0, i)) result_.features.samples.push_back(i);
+    for (Index view = 0; view < o_.views; ++view)
+      for (const Index i : result_.features.samples) keys.push_back(key(view, i));
+    result_.features.rows = cache.rows(keys);
+  }
+
+  /// Gives the rows of some images (none: all) batch by batch. False when it was stopped.
+  template <class Take>
+  bool compute(Index view, std::vector<Index> only, const Take& take) {
+    data::LoaderOptions options{.batch_size = o_.batch_size, .strict = o_.strict, .seed = o_.seed};
+    options.augment = o_.augment;
+    options.only = std::move(only);
+    const data::Loader loader(images_, preprocess_, options);
+    for (data::Batch& batch : loader.epoch(static_cast<std::uint64_t>(view))) {
+      take(batch, network_.predict(batch.images));
+      rows_ += batch.size();
+      result_.computed += batch.size();
+      if (o_.on_rows) o_.on_rows(rows_);
+      result_.stopped = o_.should_stop && o_.should_stop();
+      if (result_.stopped) return false;
+    }
+    if (view == 0) result_.skipped = loader.skipped();
+    return true;
+  }
+
+  const Model<T>& network_;
+  const data::Dataset& images_;
+  const data::Preprocess& preprocess_;
+  const StoreOptions& o_;
+  StoreResult result_;
+  Index rows_ = 0;
+};
+
+}  // namespace stored_features_impl
+
+/// What a network makes of every image. Throws tl::Error when none can be read.
+template <std::same_as<float> T>
+StoreResult store_features(const Model<T>& network, const data::Dataset& images,
+                           const data::Preprocess& preprocess, const StoreOptions& options = {}) {
+  return stored_features_impl::Store<T>(network, images, preprocess, options).run();
+}
+
+/// Batches of features: what data::Loader is for images.
+class FeatureLoader {
+ public:
+  struct Options {
+    Index batch_size = 32;
+    bool shuffle = false;
+    std::uint64_t seed = 0;
+  };
+
+  FeatureLoader(StoredFeatures features, data::Dataset dataset, const Options& options)
+      : features_(std::move(features)), dataset_(std::move(dataset)), options_(options) {
+    TL_CHECK(options.batch_size >= 1, "[features] expected a batch size of at least 1, got ",
+             options.batch_size);
+  }
+  FeatureLoader(const Features& features, data::Dataset dataset, const Options& options)
+      : FeatureLoader(StoredFeatures::of(features), std::move(dataset), options) {}
+
+  /// A pass over the rows of one view, a batch at a time.
+  class Epoch {
+   public:
+    class Iterator {
+     public:
+      explicit Iterator(Epoch* epoch) : epoch_(epoch) { ++*this; }
+      data::Batch& operator*() const { return batch_; }
+      Iterator& operator++() {
+        if (epoch_->position_ == epoch_->order_.size()) {
+          epoch_ = nullptr;
+        } else {
+          batch_ = epoch_->next();
+        }
+        return *this;
+      }
+      bool operator==(std::default_sentinel_t) const { return epoch_ == nullptr; }
+
+     private:
+      Epoch* epoch_;
+      mutable data::Batch batch_{};
+    };
+
+    Epoch(const FeatureLoader& loader, Index view, std::vector<Index> order)
+        : loader_(&loader), view_(view), order_(std::move(order)) {}
+    Iterator begin() { return Iterator(this); }
+    std::default_sentinel_t end() const { return {}; }
+
+   private:
+    data::Batch next() {
+      const std::size_t left = order_.size() - position_;
+      const std::size_t n = std::min(left, static_cast<std::size_t>(loader_->options_.batch_size));
+      data::Batch batch = loader_->gather(view_, {order_.data() + position_, n});
+      position_ += n;
+      return batch;
+    }
+
+    const FeatureLoader* loader_;
+    Index view_;
+    std::vector<Index> order_;
+    std::size_t position_ = 0;
+  };
+
+  /// The batches of an epoch; its number decides their view and their order.
+  Epoch epoch(std::uint64_t number) const {
+    std::vector<Index> order(features_.samples.size());
+    std::iota(order.begin(), order.end(), Index{0});
+    if (options_.shuffle) Rng(options_.seed, number).shuffle(order);
+    return Epoch(*this, static_cast<Index>(number % static_cast<std::uint64_t>(features_.views)),
+                 std::move(order));
+  }
+
+  const data::Dataset& dataset() const { return dataset_; }
+  Index batches() const { return (features_.images() + options_.batch_size - 1) / options_.batch_size; }
+
+ private:
+  data::Batch gather(Index view, std::span<const Index> images) const {
+    const RowFormat& format = features_.rows->format();
+    const Index n = static_cast<Index>(images.size());
+    data::Batch batch{
+        Tensor<float>::empty(format.batch_shape(n), format.layout), Tensor<std::int64_t>::empty({n}), {}};
+    float* to = batch.images.mutable_data();
+    std::int64_t* labels = batch.labels.mutable_data();
+    for (const Index image : images) {
+      features_.rows->copy(view * features_.images() + image, to);
+      to += format.size();
+      *labels++ = features_.labels[static_cast<std::size_t>(image)];
+      batch.samples.push_back(features_.samples[static_cast<std::size_t>(image)]);
+    }
+    return batch;
+  }
+
+  StoredFeatures features_;
+  data::Dataset dataset_;
+  Options options_;
+};
+
+}  // namespace tl::transfer
