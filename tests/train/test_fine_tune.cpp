@@ -398,7 +398,9 @@ TEST_CASE("a training that is stopped says so; what it has learnt stays") {
   for (const char* method : {"two-stage", "full"}) {
     const ModelPtr model = small_resnet(), before = small_resnet();
     FineTuneOptions options = options_of(method);
-    options.should_stop = [] { return true; };
+    bool stepped = false;
+    options.on_step = [&](const train::StepReport&) { stepped = true; };
+    options.should_stop = [&] { return stepped; };
     const FineTuneResult result = fine_tune(*model, photos.set, options);
     CHECK(result.stopped);
     CHECK(result.history.empty());

@@ -140,8 +140,8 @@ TEST_CASE("kept features are used again, and nothing is used for another image, 
   varied.augment.flip = 0.25;
   CHECK(computed(*model, plain_steps, varied) == 24);
 
-  Var<float> bias = model->parameter("0.bias");
-  bias.mutable_value().mutable_data()[0] += 1e-3f;
+  Var<float> weight = model->parameter("0.weight");
+  weight.mutable_value().mutable_data()[0] += 1e-3f;
   CHECK(computed(*model) == 12);
   for (const kernels::Isa isa : kernels::available_isas()) {
     const kernels::ScopedIsa scope(isa);

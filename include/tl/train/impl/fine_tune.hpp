@@ -136,6 +136,8 @@ class Run {
     const data::Augment augment =
         o_.augment.value_or(only_head && views == 0 ? data::Augment::none() : data::Augment{});
     const double lr = o_.lr > 0 ? o_.lr : default_rate(only_head);
+    result_.frozen_hash.clear();
+    result_.frozen_tensors = 0;
     std::optional<FrozenPart> frozen;
     if (has_prefix) frozen.emplace(*this, cut);
     if (has_prefix && (augment.does_nothing() || views > 0)) {
