@@ -135,7 +135,6 @@ class Run {
     const Index views = last ? std::min(o_.views, epochs) : 0;  // an epoch trains on one view
     const data::Augment augment =
         o_.augment.value_or(only_head && views == 0 ? data::Augment::none() : data::Augment{});
-    const double lr = o_.lr > 0 ? o_.lr : default_rate(only_head);
     result_.frozen_hash.clear();
     result_.frozen_tensors = 0;
     std::optional<FrozenPart> frozen;
@@ -143,10 +142,12 @@ class Run {
     if (has_prefix && (augment.does_nothing() || views > 0)) {
       const Stored stored = store(frozen->prefix(), augment, views);
       if (result_.stopped) return;
-      if (o_.on_cached && only_head && stored.train.rows->format().shape.rank() == 2)
-        o_.on_cached(stored.train, stored.valid);
+      if (only_head && stored.train.rows->format().shape.rank() == 2) {
+        measure_features(stored.train);
+        if (o_.on_cached) o_.on_cached(stored.train, stored.valid);
+      }
       train_on(frozen->rest(), feature_loader(stored.train, result_.train_set, true),
-               feature_loader(stored.valid, result_.valid_set, false), epochs, lr, last);
+               feature_loader(stored.valid, result_.valid_set, false), epochs, rate(only_head), last);
     } else {
       data::LoaderOptions train{
           .batch_size = batch_size_, .shuffle = true, .strict = o_.strict, .seed = o_.seed};
@@ -156,7 +157,7 @@ class Run {
           .batch_size = batch_size_, .strict = o_.strict, .cache_bytes = o_.image_bytes / 5};
       const data::Loader train_images(result_.train_set, result_.preprocess, train);
       const data::Loader valid_images(result_.valid_set, result_.preprocess, valid);
-      train_on(model_, train_images, valid_images, epochs, lr, last);
+      train_on(model_, train_images, valid_images, epochs, rate(only_head), last);
       remember_skipped(train_images.skipped());
       remember_skipped(valid_images.skipped());
     }
@@ -249,8 +250,26 @@ class Run {
     if (last) result_.history = std::move(history);
   }
 
-  /// Measured on the image sets of docs/benchmarks.md; a head alone bears more.
-  static double default_rate(bool only_head) { return only_head ? 0.1 : 0.02; }
+  /// Steps of softmax regression are stable up to a rate of about 1 / E|x|^2, x being the features that the
+  /// head reads: a batch's gradient grows with their square. So the rate follows their size, which differs by
+  /// a factor of ten between networks and image sizes; the factor is measured on the image sets of
+  /// docs/benchmarks.md.
+  double rate(bool only_head) const {
+    if (o_.lr > 0) return o_.lr;
+    const double usual = only_head ? 0.1 : 0.02;
+    return features_squared_ > 0 ? std::min(usual, 5 / features_squared_) : usual;
+  }
+  /// Notes the mean of |x|^2.
+  void measure_features(const transfer::StoredFeatures& features) {
+    std::vector<float> row(static_cast<std::size_t>(features.rows->format().size()));
+    double sum = 0;
+    for (Index i = 0; i < features.rows->count(); ++i) {
+      features.rows->copy(i, row.data());
+      for (const float x : row) sum += static_cast<double>(x) * static_cast<double>(x);
+    }
+    features_squared_ = sum / static_cast<double>(features.rows->count());
+    if (o_.lr == 0) note(concat("learning rate of the head: ", rate(true), ", by the size of its features"));
+  }
 
   bool only_head_is_trained() const {
     const std::vector<transfer::Layer<T>> all = transfer::layers(model_);
@@ -275,6 +294,7 @@ class Run {
   const FineTuneOptions& o_;
   FineTuneResult result_{};
   Index batch_size_ = 0;
+  double features_squared_ = 0;  ///< mean of |x|^2 of what the head reads; 0: not known
 };
 
 }  // namespace fine_tune_impl
