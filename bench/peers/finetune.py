@@ -72,10 +72,11 @@ def run(command, poll=0.05):
                                stderr=subprocess.STDOUT)
 
     def read():
-        for line in process.stdout:
-            text.append(line)
-            if line.startswith("epoch "):
-                lines.append(time.perf_counter())
+        with process.stdout:
+            for line in process.stdout:
+                text.append(line)
+                if line.startswith("epoch "):
+                    lines.append(time.perf_counter())
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -115,6 +116,7 @@ def play(way, folder, *arguments, **options):
 
 def time_table(turns):
     """Lines of Markdown of {way: its Figures, one a turn}."""
+
     def median(way, value):
         return statistics.median(value(figures) for figures in turns[way])
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Installs the contestants, builds tl and lets them run in turn; see compare.py, which gets all arguments.
+# Installs the contestants, builds tl and lets them run in turn.
+# usage: run.sh [ARGUMENTS of compare.py]
+#        run.sh finetune [ARGUMENTS of finetune.py]
+#
 # The Python packages go to build/peers and nowhere else; PyTorch alone takes several gigabytes.
 set -eu -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -12,5 +15,10 @@ fi
 generator=()
 [ -f build/CMakeCache.txt ] || ! command -v ninja > /dev/null || generator=(-G Ninja)
 cmake -S . -B build "${generator[@]}" -DTL_BUILD_BENCH=ON > build/configure.log || { cat build/configure.log && exit 1; }
-cmake --build build --target contestant
-exec build/peers/bin/python bench/peers/compare.py "$@"
+script=compare.py
+if [ "${1:-}" = finetune ]; then
+  script=finetune.py
+  shift
+fi
+cmake --build build --target contestant tl
+exec build/peers/bin/python bench/peers/$script "$@"
