@@ -19,7 +19,6 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def children(pid):
     try:
         return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):
-        return []
+        return []  # it has ended
 
 
 def run(command, poll=0.05):
@@ -67,33 +66,30 @@ def run(command, poll=0.05):
 
     wait4's ru_maxrss would be of no use: it begins with what this process takes.
     """
-    begin, lines, text = time.perf_counter(), [], []
+    begin, lines, text, peaks, done = time.perf_counter(), [], [], {}, threading.Event()
     process = subprocess.Popen([str(word) for word in command], text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)
 
-    def read():
-        with process.stdout:
-            for line in process.stdout:
-                text.append(line)
-                if line.startswith("epoch "):
-                    lines.append(time.perf_counter())
+    def watch():
+        while not done.wait(poll):
+            for pid in [process.pid, *children(process.pid)]:
+                peaks[pid] = max(peaks.get(pid, 0), peak_mb(pid))
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    peaks = {}
-    while process.poll() is None:
-        for pid in [process.pid, *children(process.pid)]:
-            peaks[pid] = max(peaks.get(pid, 0), peak_mb(pid))
-        try:
-            process.wait(poll)
-        except subprocess.TimeoutExpired:
-            pass
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with process.stdout:
+        for line in process.stdout:
+            text.append(line)
+            if line.startswith("epoch "):
+                lines.append(time.perf_counter())
+    process.wait()
     wall = time.perf_counter() - begin
-    reader.join()
+    done.set()
+    watcher.join()
     if process.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{''.join(text)}")
     epochs = [b - a for a, b in zip([begin, *lines], lines)]
-    return Figures(wall, epochs, peaks[process.pid], sum(peaks.values()))
+    return Figures(wall, epochs, peaks.get(process.pid, 0), sum(peaks.values()))
 
 
 def command_of(way, o, folder, model, state=None, batch=32, network="efficientnet_lite0"):
@@ -108,8 +104,8 @@ def command_of(way, o, folder, model, state=None, batch=32, network="efficientne
             "--out", folder / "torch.pt", *weights, *figures]
 
 
-def play(way, folder, *arguments, **options):
-    figures = run(command_of(way, *arguments, folder=folder, **options))
+def play(way, o, folder, model, **options):
+    figures = run(command_of(way, o, folder, model, **options))
     figures.accuracy = json.loads((folder / "figures.json").read_text())["valid_accuracy"]
     return figures
 
@@ -120,8 +116,8 @@ def time_table(turns):
     def median(way, value):
         return statistics.median(value(figures) for figures in turns[way])
 
-    yield ("| command | wall, s | first epoch, s | later epoch, s | later / first | accuracy | peak, MB | with workers, MB |"
-           "\n|---|---|---|---|---|---|---|---|")
+    yield ("| command | wall, s | first epoch, s | later epoch, s | later / first | accuracy | peak, MB "
+           "| with workers, MB |\n|---|---|---|---|---|---|---|---|")
     for way, list_ in turns.items():
         epochs = ["", "", ""]
         if list_[0].epochs:
@@ -165,23 +161,23 @@ def measure_times(o, folder):
     turns = {way: [] for way in OURS + THEIRS}
     for _ in range(o.pairs):
         for way, list_ in turns.items():
-            list_.append(play(way, folder, o=o, model=model, state=state))
+            list_.append(play(way, o, folder, model, state=state))
             print(f"{NAMES[way]}: {list_[-1].wall:.2f} s", file=sys.stderr)
     return time_table(turns)
 
 
 def measure_memory(o, folder):
     o.photos = some_photos(o.photos, folder / "photos")
-    helps = {"head": [o.tl, "--help"], "cached": [sys.executable, TORCH, "--help"]}
-    helps["epochs"] = helps["cached"]
-    start = {way: run(command, poll=0.0005).peak for way, command in helps.items()}
+    # tl ends before it is seen at its largest, or at all: many tries, of which the most is still at most the truth.
+    ours = max(run([o.tl, "--help"], poll=0.0002).peak for _ in range(50))
+    theirs = run([sys.executable, TORCH, "--help"], poll=0.001).peak
     rows = []
     for network in DEPTHS:
-        with ProcessPoolExecutor(1) as other:  # PyTorch stays out of this process, and its memory with it
-            model = other.submit(export, network, False, folder, o.models).result()
-        for way in start:
-            figures = play(way, folder, o=o, model=model, batch=16, network=network)
-            rows.append((network, way, figures, start[way], model.stat().st_size / 2**20))
+        model = export(network, False, folder, o.models)
+        for way in ("head", "cached", "epochs"):
+            figures = play(way, o, folder, model, batch=16, network=network)
+            rows.append((network, way, figures, ours if way == "head" else theirs, model.stat().st_size / 2**20))
+            print(f"{network}, {NAMES[way]}: {figures.peak:.0f} MB", file=sys.stderr)
     return memory_table(rows)
 
 

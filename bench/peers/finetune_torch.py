@@ -140,8 +140,8 @@ def frozen_backbone(o):
 
 def loader_of(folder, o, shuffle):
     """Batches of photos as bytes, which are a quarter of what the processes would have to pass as numbers."""
-    steps = transforms.Compose([transforms.Resize(256, transforms.InterpolationMode.BICUBIC), transforms.CenterCrop(224),
-                                transforms.PILToTensor()])
+    steps = transforms.Compose([transforms.Resize(256, transforms.InterpolationMode.BICUBIC),
+                                transforms.CenterCrop(224), transforms.PILToTensor()])
     photos = torchvision.datasets.ImageFolder(folder, steps)
     return DataLoader(photos, o.batch, shuffle=shuffle, num_workers=o.workers, persistent_workers=o.workers > 0)
 
