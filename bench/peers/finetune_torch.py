@@ -10,7 +10,8 @@ of all photos once. Prints a line an epoch, then one of JSON: accuracy, seconds,
 (the workers come on top). Without --weights the network is random.
 
 Why the defaults are what they are: seconds of a processor for 32 photos through EfficientNet-Lite0, PyTorch 2.9, one
-thread, an AVX-512 machine that others used too, photos normalised before and folding left to freezing. Two threads and two workers are what two processors allow.
+thread, an AVX-512 machine that others used too, photos normalised before and folding left to freezing. Two threads and
+two workers are what two processors allow.
   channels_last, traced and frozen                0.79 to 0.80   the default
   channels_last, batch normalisation folded       0.90 to 0.91   --backbone fused
   channels_last, as it is                         1.2 to 1.4     --backbone eager
