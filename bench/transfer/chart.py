@@ -5,6 +5,7 @@ Colours are those of Okabe and Ito (2008, https://jfly.uni-koeln.de/color/), wit
 import html
 import math
 from dataclasses import dataclass
+from typing import Callable
 
 from runs import METHODS
 from summary import summarise
@@ -12,7 +13,7 @@ from summary import summarise
 COLOURS = {"scratch": "#000000", "head": "#e69f00", "last": "#56b4e9", "full": "#0072b2", "softmax": "#009e73",
            "svm": "#d55e00", "ridge": "#cc79a7", "knn": "#7f7f7f"}
 FEATURES = ("softmax", "svm", "ridge", "knn")  # dashed, with squares: nothing is trained by steps
-WIDTH, HEIGHT, TOP, BOTTOM = 1120, 500, 92, 440
+WIDTH, HEIGHT, TOP, BOTTOM = 1150, 560, 96, 500
 SPACING = 17  # of labels, at least
 
 
@@ -20,14 +21,13 @@ SPACING = 17  # of labels, at least
 class Panel:
     left: float
     right: float
-    low: float
-    high: float
-    log: bool = False
+    ticks: list  # of the vertical axis, upward
+    scale: Callable  # of values, before they are put between the ends of the axis
 
     def y(self, value):
-        scale = math.log if self.log else float
-        value = min(max(value, self.low), self.high)
-        return BOTTOM - (BOTTOM - TOP) * (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
+        low, high = self.scale(self.ticks[0]), self.scale(self.ticks[-1])
+        share = (self.scale(min(max(value, self.ticks[0]), self.ticks[-1])) - low) / (high - low)
+        return BOTTOM - (BOTTOM - TOP) * share
 
     def x(self, index, count):
         step = (self.right - self.left) / count
@@ -43,9 +43,9 @@ def line(x1, y1, x2, y2, colour, width=1.0):
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width}"/>'
 
 
-def axes(panel, ticks, counts, title, unit):
+def axes(panel, counts, title, unit):
     parts = [text(panel.left, TOP - 16, title, "start", 14, more=' font-weight="bold"')]
-    for tick in ticks:
+    for tick in panel.ticks:
         parts += [line(panel.left, panel.y(tick), panel.right, panel.y(tick), "#e2e2e2"),
                   text(panel.left - 8, panel.y(tick) + 4.5, f"{tick:g}{unit}", "end", colour="#444")]
     for i, count in enumerate(counts):
@@ -90,16 +90,15 @@ def labels(panel, ends):
         start = panel.right + 14
         parts += [f'<path d="M{x + 6:.1f} {y:.1f}L{panel.right:.1f} {y:.1f}L{start:.1f} {height:.1f}" fill="none" '
                   f'stroke="{COLOURS[method]}" stroke-width="0.8" opacity="0.6"/>',
-                  text(start + 4, height + 4.5, words, "start", colour="#222"),
-                  ]
+                  marker(start + 6, height, method), text(start + 16, height + 4.5, words, "start")]
     return parts
 
 
-def draw(panel, ticks, table, value, title, unit, decimals):
+def draw(panel, table, value, title, unit):
     counts = table.counts
     methods = [m for m in METHODS if any(table.figures(m, count) for count in counts)]
-    parts = axes(panel, ticks, counts, title, unit)
-    step = min(7.0, 0.6 * (panel.right - panel.left) / len(counts) / max(1, len(methods)))
+    parts = axes(panel, counts, title, unit)
+    step = min(6.0, 0.6 * (panel.right - panel.left) / len(counts) / max(1, len(methods)))
     ends = []
     for i, method in enumerate(methods):
         points = {j: summarise(map(value, figures.values())) for j, count in enumerate(counts)
@@ -108,7 +107,7 @@ def draw(panel, ticks, table, value, title, unit, decimals):
         parts += curve(panel, method, points, offset, len(counts))
         last, s = list(points.items())[-1]
         ends.append((panel.y(s.mean), panel.x(last, len(counts)) + offset, method,
-                     f"{METHODS[method]}  {s.mean:.{decimals}f}{unit}"))
+                     f"{METHODS[method]}  {s.mean:.1f}{unit}"))
     return parts + labels(panel, ends)
 
 
@@ -120,20 +119,19 @@ def extent(table, value):
 
 
 def accuracy_axis(table):
+    """Stretched towards 100 %, where good methods differ: by the logarithm of the error and two points more."""
     low, _ = extent(table, lambda f: 100 * f.accuracy)
-    step = 10 if low < 60 else 5 if low < 85 else 2
-    bottom = max(0, math.floor(low / step) * step)
-    return Panel(70, 420, bottom, 100), list(range(bottom, 101, step))
+    ticks = [0, 20, 40, 60, 70, 80, 85, 90, 92, 94, 96, 98, 100]
+    lowest = max(tick for tick in ticks[:-5] if tick <= max(low, 0))
+    return Panel(70, 420, [tick for tick in ticks if tick >= lowest], lambda percent: -math.log(102 - percent))
 
 
 def seconds_axis(table):
-    value = lambda f: f.seconds
-    lowest = min(s for f in table.rows.values() if (s := f.seconds) > 0)
-    _, high = extent(table, value)
+    low, high = min(f.seconds for f in table.rows.values()), extent(table, lambda f: f.seconds)[1]
     marks = [m * 10 ** e for e in range(-2, 6) for m in (1, 2, 5)]
-    low = max((m for m in marks if m <= lowest), default=marks[0])
-    high = min((m for m in marks if m >= high), default=marks[-1])
-    return Panel(650, 915, low, max(high, 2 * low), log=True), [m for m in marks if low <= m <= high]
+    first = max((i for i, m in enumerate(marks) if m <= low), default=0)
+    last = min((i for i, m in enumerate(marks) if m >= high), default=len(marks) - 1)
+    return Panel(680, 930, marks[first:max(last, first + 1) + 1], math.log)
 
 
 def chart(table, title):
@@ -144,8 +142,6 @@ def chart(table, title):
              text(24, 32, title, "start", 18, more=' font-weight="bold"'),
              text(24, 53, f"mean and standard deviation over seeds {seeds}; dashed: a classifier on features computed once",
                   "start", colour="#555")]
-    panel, ticks = accuracy_axis(table)
-    parts += draw(panel, ticks, table, lambda f: 100 * f.accuracy, "Accuracy on the photos held out", " %", 1)
-    panel, ticks = seconds_axis(table)
-    parts += draw(panel, ticks, table, lambda f: f.seconds, "Time of the whole run", " s", 1)
+    parts += draw(accuracy_axis(table), table, lambda f: 100 * f.accuracy, "Accuracy on the photos held out (stretched upward)", " %")
+    parts += draw(seconds_axis(table), table, lambda f: f.seconds, "Time of the whole run", " s")
     return "\n".join([*parts, "</svg>"]) + "\n"
