@@ -64,14 +64,14 @@ def paired_differences(table):
                                     "seeds"], rows)
 
 
-def report(table, title, command, notes=()):
-    """The whole page: a Table of figures, what they are of, and the command that made them."""
+def report(table, title, command, note):
+    """The whole page: a Table of figures, what they are of, the command that made them, and how it trained."""
     n = usual_n(table)
     seeds = ", ".join(map(str, table.seeds))
     images = {f.valid_images for f in table.rows.values()}
     parts = [f"# {title}\n", f"`{command}`\n",
              f"Mean ± standard deviation over n = {n} seeds ({seeds}), each with photos of its own to train with; the same "
-             f"{max(images)} validate everywhere.\n", *(f"{note}\n" for note in notes), "## Accuracy, %\n",
+             f"{max(images)} validate everywhere.\n", f"{note}\n", "## Accuracy, %\n",
              by_method(table, n, lambda f: 100 * f.accuracy)]
     if any(table.rates(count) for count in table.counts):
         parts += ["*From scratch* is the best of the learning rates below, chosen on the photos that validate, which "

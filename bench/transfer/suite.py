@@ -14,6 +14,7 @@ import os
 import shlex
 import signal
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,21 +135,20 @@ class Suite:
 
 def useful_counts(counts, photos):
     """Without those that would be all photos by another name, when all are wanted too."""
-    of_class = {}
-    for photo in photos.train:
-        of_class[photo.label] = of_class.get(photo.label, 0) + 1
-    most = max(of_class.values())
+    most = max(Counter(photo.label for photo in photos.train).values())
     return [c for c in counts if c == "all" or int(c) < most or "all" not in counts]
 
 
 def write_report(o, rows, shown):
-    shown_rows = {cell: figures for cell, figures in rows.items() if cell.method != CALIBRATION and cell.method in o.methods
-                  or cell.method == "full" and "scratch" in o.methods}
-    if not shown_rows:
+    measured = {cell: figures for cell, figures in rows.items() if cell.method != CALIBRATION}
+    if not measured:
         return
     title = f"{o.folder.resolve().name}, {o.weights[0].stem}, {o.size} px"
-    table = Table(shown_rows)
-    write_whole(o.out / "table.md", report.report(table, title, shown))
+    table = Table(measured)
+    rate = f"{o.lr:g}" if o.lr else "tl's own"
+    note = (f"*Head alone*, *last stage* (the last {o.last} layers) and *full* take {o.epochs} epochs; the learning rate of the "
+            f"latter two is {rate}.")
+    write_whole(o.out / "table.md", report.report(table, title, shown, note))
     write_whole(o.out / "chart.svg", chart.chart(table, title))
     print(f"written: {o.out / 'table.md'}, {o.out / 'chart.svg'}")
 
@@ -156,7 +156,8 @@ def write_report(o, rows, shown):
 def main(arguments):
     o = read_options(arguments)
     photos = subsets.read(o.folder)
-    print("\n".join(photos.notes))
+    for note in photos.notes:
+        print(note)
     name = "-".join([o.folder.resolve().name, "depth" if o.depth else o.weights[0].stem, f"{o.size}px"])
     o.out = o.out or ROOT / "build" / "transfer" / name
     o.out.mkdir(parents=True, exist_ok=True)

@@ -161,7 +161,7 @@ class Reports(unittest.TestCase):
         table = Table(self.ROWS)
         self.assertEqual((table.counts, table.seeds, table.best_rate("5"), table.best_rate("all")),
                          (["5", "all"], [0, 1, 2], "0.1", ""))
-        lines = report.report(table, "ducks, net, 96 px", "bash run.sh").splitlines()
+        lines = report.report(table, "ducks, net, 96 px", "bash run.sh", "Five epochs.").splitlines()
         for line in ("| photos a class | 5 | all |",
                      "| from scratch | 40.0 ± 10.0 |  |",
                      "| head alone | 76.0 ± 5.3 | 95.0 (n = 1) |",
