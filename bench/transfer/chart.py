@@ -98,7 +98,7 @@ def draw(panel, table, value, title, unit):
     counts = table.counts
     methods = [m for m in METHODS if any(table.figures(m, count) for count in counts)]
     parts = axes(panel, counts, title, unit)
-    step = min(6.0, 0.6 * (panel.right - panel.left) / len(counts) / max(1, len(methods)))
+    step = min(6.0, 0.6 * (panel.right - panel.left) / len(counts) / len(methods))
     ends = []
     for i, method in enumerate(methods):
         points = {j: summarise(map(value, figures.values())) for j, count in enumerate(counts)
@@ -115,7 +115,8 @@ def extent(table, value):
     """(lowest, highest) of all means and bars."""
     all_ = [summarise(map(value, figures.values())) for method in METHODS for count in table.counts
             if (figures := table.figures(method, count))]
-    return (min(s.mean - (s.sd if s.n > 1 else 0) for s in all_), max(s.mean + (s.sd if s.n > 1 else 0) for s in all_))
+    reach = [(s.mean, s.sd if s.n > 1 else 0) for s in all_]
+    return min(mean - sd for mean, sd in reach), max(mean + sd for mean, sd in reach)
 
 
 def accuracy_axis(table):
@@ -142,6 +143,7 @@ def chart(table, title):
              text(24, 32, title, "start", 18, more=' font-weight="bold"'),
              text(24, 53, f"mean and standard deviation over seeds {seeds}; dashed: a classifier on features computed once",
                   "start", colour="#555")]
-    parts += draw(accuracy_axis(table), table, lambda f: 100 * f.accuracy, "Accuracy on the photos held out (stretched upward)", " %")
+    parts += draw(accuracy_axis(table), table, lambda f: 100 * f.accuracy,
+                  "Accuracy on the photos held out (stretched upward)", " %")
     parts += draw(seconds_axis(table), table, lambda f: f.seconds, "Time of the whole run", " s")
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -146,8 +146,8 @@ def write_report(o, rows, shown):
     title = f"{o.folder.resolve().name}, {o.weights[0].stem}, {o.size} px"
     table = Table(measured)
     rate = f"{o.lr:g}" if o.lr else "tl's own"
-    note = (f"*Head alone*, *last stage* (the last {o.last} layers) and *full* take {o.epochs} epochs; the learning rate of the "
-            f"latter two is {rate}.")
+    note = (f"*Head alone*, *last stage* (the last {o.last} layers) and *full* take {o.epochs} epochs; the learning rate of "
+            f"the latter two is {rate}.")
     write_whole(o.out / "table.md", report.report(table, title, shown, note))
     write_whole(o.out / "chart.svg", chart.chart(table, title))
     print(f"written: {o.out / 'table.md'}, {o.out / 'chart.svg'}")
