@@ -21,6 +21,7 @@
 #include <tl/models/resnet.hpp>
 #include <tl/nn/model.hpp>
 #include <tl/optim/groups.hpp>
+#include <tl/optim/sgd.hpp>
 #include <tl/train/fit.hpp>
 
 #include "tiny_imagenet.hpp"

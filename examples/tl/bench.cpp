@@ -10,6 +10,7 @@
 #include <tl/kernels/conv_plan.hpp>
 #include <tl/kernels/isa.hpp>
 #include <tl/optim/groups.hpp>
+#include <tl/optim/sgd.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"

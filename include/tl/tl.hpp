@@ -22,6 +22,7 @@
 #include <tl/models/resnet.hpp>
 #include <tl/nn/layers.hpp>
 #include <tl/nn/model.hpp>
+#include <tl/optim/adamw.hpp>
 #include <tl/optim/groups.hpp>
 #include <tl/optim/schedule.hpp>
 #include <tl/optim/sgd.hpp>

@@ -2,6 +2,7 @@
 // optimizer.
 #include <tl/io/checkpoint.hpp>
 #include <tl/nn/layers.hpp>
+#include <tl/optim/sgd.hpp>
 
 #include "fuzz/target.hpp"
 

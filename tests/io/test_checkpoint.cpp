@@ -1,6 +1,8 @@
 // Checkpoints: a training that was interrupted goes on with the same bits; those of others are refused.
 #include <tl/io/checkpoint.hpp>
+#include <tl/optim/adamw.hpp>
 #include <tl/optim/groups.hpp>
+#include <tl/optim/sgd.hpp>
 #include <tl/train/fit.hpp>
 
 #include "transfer/networks.hpp"
@@ -82,6 +84,35 @@ TEST_CASE("a training interrupted and resumed gives the same bits as one that wa
   train::fit(*resumed.model, resumed.sgd, loader, options);
   CHECK(same_bits(resumed.state(), whole.state()));
   CHECK(!same_bits(interrupted.state(), whole.state()));
+}
+
+TEST_CASE("a training by AdamW interrupted and resumed gives the same bits as one that was not") {
+  const TemporaryFolder folder;
+  const Photos photos(5);
+  const data::Loader loader = loader_of(photos);
+  struct Adam {
+    ModelPtr model = pooled_network();
+    optim::AdamW<float> adamw{{{.params = model->parameters(), .lr = 0.01}}};
+  };
+  Adam whole, interrupted, resumed;
+  train::fit(*whole.model, whole.adamw, loader, three_epochs());
+
+  train::FitOptions options = three_epochs();
+  options.on_epoch = [&](const train::EpochReport& r) {
+    if (r.epoch == 0) save_checkpoint(folder / "c.safetensors", *interrupted.model, interrupted.adamw, {});
+  };
+  train::fit(*interrupted.model, interrupted.adamw, loader, options);
+  load_checkpoint(folder / "c.safetensors", *resumed.model, resumed.adamw);
+  options = three_epochs();
+  options.first_epoch = 1;
+  options.first_step = loader.batches();
+  train::fit(*resumed.model, resumed.adamw, loader, options);
+  CHECK(same_bits(state_of(*resumed.model), state_of(*whole.model)));
+  for (const optim::Slot<float>& slot : resumed.adamw.slots()) CHECK(slot.tensor->defined());
+
+  Training sgd;
+  CHECK_THROWS_WITH(load_checkpoint(folder / "c.safetensors", *sgd.model, sgd.sgd),
+                    contains("is of another training"));
 }
 
 TEST_CASE("a checkpoint holds parameters, running statistics and momentum, but none of frozen parameters") {

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include <tl/optim/groups.hpp>
+#include <tl/optim/sgd.hpp>
 #include "support/tensors.hpp"
 
 using namespace tl;

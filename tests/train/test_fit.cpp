@@ -1,5 +1,6 @@
 // fit: it learns, gives the same bits at any number of threads, stops when asked, and says what went wrong.
 #include <tl/optim/groups.hpp>
+#include <tl/optim/sgd.hpp>
 #include <tl/train/fit.hpp>
 #include <tl/transfer/stored_features.hpp>
 #include <tl/transfer/layers.hpp>

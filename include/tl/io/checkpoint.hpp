@@ -1,7 +1,8 @@
 // Checkpoints: a training as a file, from which it goes on with the same bits.
 //
-// A .safetensors file of the parameters ("model/NAME"), the running statistics among them, and the momentum
-// of the optimizer ("velocity/GROUP/NAME"); what else the program needs (epoch, step) stands in the metadata.
+// A .safetensors file of the parameters ("model/NAME"), the running statistics among them, and what the
+// optimiser remembers (SGD: "velocity/GROUP/NAME"); what else the program needs (epoch, step) stands in the
+// metadata.
 #pragma once
 
 #include <filesystem>
@@ -11,13 +12,13 @@
 #include <vector>
 
 #include <tl/io/safetensors.hpp>
-#include <tl/optim/sgd.hpp>
+#include <tl/optim/optimiser.hpp>
 
 namespace tl::io {
 
 namespace checkpoint_impl {
 
-/// A tensor that a checkpoint holds. Velocities are optional: a frozen parameter has none.
+/// A tensor that a checkpoint holds. The optimiser's are optional: of a frozen parameter it has none.
 struct Entry {
   std::string name;
   Tensor<float>* tensor;
@@ -25,40 +26,37 @@ struct Entry {
   bool optional;
 };
 
-inline std::vector<Entry> entries(nn::Module<float>& model, optim::Sgd<float>& sgd) {
+inline std::vector<Entry> entries(nn::Module<float>& model, optim::Optimiser<float>& optimiser) {
   std::vector<Entry> all;
   for (const auto& list : {model.parameters(), model.buffers()}) {
     for (nn::Named<float> named : list)
       all.push_back({"model/" + named.name, &named.var.mutable_value(), named.var.shape(), false});
   }
-  for (std::size_t g = 0; g < sgd.groups().size(); ++g) {
-    const std::vector<nn::Named<float>>& params = sgd.groups()[g].params;
-    for (std::size_t i = 0; i < params.size(); ++i)
-      all.push_back({concat("velocity/", g, "/", params[i].name), &sgd.velocities()[g][i],
-                     params[i].var.shape(), true});
-  }
+  for (const optim::Slot<float>& slot : optimiser.slots())
+    all.push_back({slot.name, slot.tensor, slot.shape, true});
   return all;
 }
 
 }  // namespace checkpoint_impl
 
-/// Writes model, momentum and `state`, whole or not at all.
+/// Writes model, optimiser and `state`, whole or not at all.
 inline void save_checkpoint(const std::filesystem::path& path, nn::Module<float>& model,
-                            optim::Sgd<float>& sgd, std::map<std::string, std::string> state) {
+                            optim::Optimiser<float>& optimiser, std::map<std::string, std::string> state) {
   NamedTensors content{{}, std::move(state)};
-  for (const checkpoint_impl::Entry& entry : checkpoint_impl::entries(model, sgd)) {
+  for (const checkpoint_impl::Entry& entry : checkpoint_impl::entries(model, optimiser)) {
     if (entry.tensor->defined()) content.tensors[entry.name] = *entry.tensor;
   }
   write_safetensors(path, content);
 }
 
-/// Puts a checkpoint back into a model and an optimizer built the same way; returns the state. Throws, and
+/// Puts a checkpoint back into a model and an optimiser built the same way; returns the state. Throws, and
 /// changes nothing, when it belongs to others.
 inline std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& path,
-                                                          nn::Module<float>& model, optim::Sgd<float>& sgd) {
+                                                          nn::Module<float>& model,
+                                                          optim::Optimiser<float>& optimiser) {
   NamedTensors content = read_safetensors(path);
   const std::string problem = concat("[checkpoint] '", path.string(), "' is of another training: ");
-  const std::vector<checkpoint_impl::Entry> entries = checkpoint_impl::entries(model, sgd);
+  const std::vector<checkpoint_impl::Entry> entries = checkpoint_impl::entries(model, optimiser);
   std::vector<Tensor<float>> values;
   for (const checkpoint_impl::Entry& entry : entries) {
     auto found = content.tensors.extract(entry.name);

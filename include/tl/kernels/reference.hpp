@@ -2,6 +2,7 @@
 // computes.
 #pragma once
 
+#include <tl/kernels/reference/adamw.hpp>
 #include <tl/kernels/reference/batchnorm.hpp>
 #include <tl/kernels/reference/conv.hpp>
 #include <tl/kernels/reference/elementwise.hpp>

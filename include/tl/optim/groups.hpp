@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include <tl/optim/sgd.hpp>
+#include <tl/optim/optimiser.hpp>
 
 namespace tl::optim {
 

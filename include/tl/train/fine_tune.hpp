@@ -28,13 +28,18 @@
 
 namespace tl::train {
 
+enum class OptimiserKind { sgd, adamw };
+
 /// A choice of 0 (or none) is made by fine_tune; what it chose stands in the result's notes.
 struct FineTuneOptions {
   transfer::Method method{};
   Index epochs = 5;
   Index batch_size = 0;
-  double lr = 0;  ///< of the head; the layers below get shares of it
-  double momentum = 0.9, weight_decay = 1e-4, smoothing = 0.1;
+  OptimiserKind optimiser = OptimiserKind::sgd;
+  double lr = 0;                         ///< of the head; the layers below get shares of it
+  double momentum = 0.9;                 ///< of SGD
+  std::optional<double> weight_decay{};  ///< none: 1e-4 of SGD, 0.01 of AdamW
+  double smoothing = 0.1;
   double later_share = 0.1, earlier_share = 0.03;  ///< of the head's rate, for the layers below it
   /// The head alone for one epoch before the layers below it move: gradients through a random head would
   /// spoil what they know (Kumar et al. 2022, https://arxiv.org/abs/2202.10054). Not for training from

@@ -1,7 +1,7 @@
 // fit: the training loop.
 //
 //   for each epoch, for each batch:   loss = cross_entropy(model(images), labels)
-//                                     loss.backward()   sgd.step(schedule(step))   sgd.zero_grad()
+//                                     loss.backward()   optimiser.step(schedule(step)) optimiser.zero_grad()
 //
 // Written out for a reader in examples/first_steps/training_loop.cpp; here with reports, validation and a way
 // to stop.
@@ -13,8 +13,8 @@
 #include <optional>
 #include <vector>
 
+#include <tl/optim/optimiser.hpp>
 #include <tl/optim/schedule.hpp>
-#include <tl/optim/sgd.hpp>
 #include <tl/train/metrics.hpp>
 
 namespace tl::train {
@@ -53,8 +53,8 @@ struct FitOptions {
 /// the network is evaluated after every epoch. A batch of one image among larger ones is left out: batch
 /// normalisation has no variance of it. Returns a report for each epoch that was finished.
 template <class Loader>
-std::vector<EpochReport> fit(nn::Module<float>& model, optim::Sgd<float>& sgd, const Loader& train,
-                             const FitOptions& options, const Loader* valid = nullptr) {
+std::vector<EpochReport> fit(nn::Module<float>& model, optim::Optimiser<float>& optimiser,
+                             const Loader& train, const FitOptions& options, const Loader* valid = nullptr) {
   using Clock = std::chrono::steady_clock;
   optim::Schedule schedule = options.schedule;
   if (schedule.total == 0)
@@ -82,8 +82,8 @@ std::vector<EpochReport> fit(nn::Module<float>& model, optim::Sgd<float>& sgd, c
       loss.backward();
       ++batches;
       const double factor = schedule(step++);
-      sgd.step(factor);
-      sgd.zero_grad();
+      optimiser.step(factor);
+      optimiser.zero_grad();
 
       moving.add(logits.value(), batch.labels);
       loss_sum += static_cast<double>(loss.item()) * static_cast<double>(batch.size());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,6 +10,8 @@
 
 #include <tl/data/split.hpp>
 #include <tl/io/metadata.hpp>
+#include <tl/optim/adamw.hpp>
+#include <tl/optim/sgd.hpp>
 #include <tl/train/fine_tune.hpp>
 #include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
@@ -235,19 +238,30 @@ class Run {
   template <class Loader>
   void train_on(nn::Module<T>& network, const Loader& train, const Loader& valid, Index epochs, double lr,
                 bool last) {
-    optim::Sgd<T> sgd(
-        transfer::groups_by_depth(model_, {.head = lr, .later = o_.later_share, .earlier = o_.earlier_share}),
-        {.momentum = o_.momentum, .weight_decay = o_.weight_decay, .nesterov = o_.momentum > 0});
+    const std::unique_ptr<optim::Optimiser<T>> optimiser = make_optimiser(lr);
     FitOptions fit_options{.epochs = epochs, .seed = o_.seed};
     fit_options.schedule = {.kind = optim::ScheduleKind::one_cycle, .rise = 0.3, .div = 10, .div_final = 1e3};
     fit_options.loss.smoothing = o_.smoothing;
     fit_options.on_step = o_.on_step;
     fit_options.on_epoch = o_.on_epoch;
     fit_options.should_stop = o_.should_stop;
-    std::vector<EpochReport> history = fit(network, sgd, train, fit_options, &valid);
+    std::vector<EpochReport> history = fit(network, *optimiser, train, fit_options, &valid);
     result_.stopped = static_cast<Index>(history.size()) < epochs;
     if (!history.empty()) result_.valid = history.back().valid;
     if (last) result_.history = std::move(history);
+  }
+
+  std::unique_ptr<optim::Optimiser<T>> make_optimiser(double lr) const {
+    auto groups = transfer::groups_by_depth(
+        model_, {.head = lr, .later = o_.later_share, .earlier = o_.earlier_share});
+    if (o_.optimiser == OptimiserKind::adamw) {
+      return std::make_unique<optim::AdamW<T>>(
+          std::move(groups), optim::AdamWOptions{.weight_decay = o_.weight_decay.value_or(0.01)});
+    }
+    return std::make_unique<optim::Sgd<T>>(std::move(groups),
+                                           optim::SgdOptions{.momentum = o_.momentum,
+                                                             .weight_decay = o_.weight_decay.value_or(1e-4),
+                                                             .nesterov = o_.momentum > 0});
   }
 
   /// Steps of softmax regression are stable up to a rate of about 1 / E|x|^2, x being the features that the
@@ -256,6 +270,7 @@ class Run {
   /// docs/benchmarks.md.
   double rate(bool only_head) const {
     if (o_.lr > 0) return o_.lr;
+    if (o_.optimiser == OptimiserKind::adamw) return only_head ? 0.005 : 0.002;
     const double usual = only_head ? 0.1 : 0.02;
     return features_squared_ > 0 ? std::min(usual, 5 / features_squared_) : usual;
   }
