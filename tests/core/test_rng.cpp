@@ -107,6 +107,50 @@ TEST_CASE("normal has the moments of a standard normal") {
   CHECK(std::abs(beyond_two - 0.0455 * n) < 5 * std::sqrt(0.0455 * n));
 }
 
+TEST_CASE("gamma has mean and variance equal to its shape") {
+  const int n = 100'000;
+  for (const double shape : {0.2, 0.9, 1.0, 3.5, 50.0}) {
+    INFO("shape " << shape);
+    Rng rng(7);
+    double sum = 0, squares = 0;
+    for (int i = 0; i < n; ++i) {
+      const double x = rng.gamma(shape);
+      REQUIRE(x >= 0);
+      sum += x;
+      squares += (x - shape) * (x - shape);
+    }
+    CHECK(std::abs(sum / n - shape) < 5 * std::sqrt(shape / n));
+    // The fourth central moment is 3 shape^2 + 6 shape.
+    CHECK(std::abs(squares / n - shape) < 5 * std::sqrt((2 * shape * shape + 6 * shape) / n));
+  }
+}
+
+TEST_CASE("beta has its mean and variance, and stays in [0, 1] where its parts vanish") {
+  const int n = 100'000;
+  for (const auto& [a, b] : {std::pair(0.2, 0.2), {1.0, 1.0}, {2.0, 5.0}}) {
+    INFO("a " << a << ", b " << b);
+    const double mean = a / (a + b), variance = a * b / ((a + b) * (a + b) * (a + b + 1));
+    Rng rng(8);
+    double sum = 0, squares = 0;
+    for (int i = 0; i < n; ++i) {
+      const double x = rng.beta(a, b);
+      REQUIRE((x >= 0 && x <= 1));
+      sum += x;
+      squares += (x - mean) * (x - mean);
+    }
+    CHECK(std::abs(sum / n - mean) < 5 * std::sqrt(variance / n));
+    CHECK(std::abs(squares / n - variance) < 5 * std::sqrt(variance / n) * 0.5);
+  }
+  Rng rng(9);
+  double sum = 0;
+  for (int i = 0; i < n; ++i) {
+    const double x = rng.beta(1e-4, 3e-4);
+    REQUIRE((x >= 0 && x <= 1));
+    sum += x;
+  }
+  CHECK(std::abs(sum / n - 0.25) < 5 * std::sqrt(0.25 * 0.75 / n));
+}
+
 TEST_CASE("shuffle permutes, reaches every order equally often, and is repeatable") {
   std::map<std::vector<int>, int> counts;
   const int draws = 24'000;

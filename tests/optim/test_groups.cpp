@@ -1,4 +1,7 @@
 // Parameter groups: weights decay, parameters of one axis do not.
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <tl/optim/groups.hpp>
@@ -49,4 +52,26 @@ TEST_CASE("a step decays the weights alone") {
   sgd.step();
   CHECK(weight.var.value().at(0, 0) == Approx(1 - 0.5 * 0.1));
   CHECK(bias.var.value().at(0) == 1);
+}
+
+TEST_CASE("parameters of a glob get a rate of their own, and keep whether they decay") {
+  std::vector<optim::ParameterGroup<double>> groups;
+  optim::add_groups(groups,
+                    {ones("a.conv.weight", {2, 3, 1, 1}), ones("a.bn.weight", {2}),
+                     ones("b.conv.weight", {4, 2}), ones("b.bn.weight", {4})},
+                    0.5, "body");
+  CHECK(optim::set_rate(groups, "a.*", 0.25) == 2);
+  CHECK(optim::set_rate(groups, "a.bn.weight", 0) == 1);  // the later one holds
+  CHECK(optim::set_rate(groups, "c.*", 9) == 0);
+  std::map<std::string, std::pair<double, double>> found;
+  for (const auto& group : groups) {
+    CHECK(group.name == "body");
+    CHECK(!group.params.empty());
+    for (const auto& p : group.params) found[p.name] = {group.lr, group.weight_decay};
+  }
+  CHECK(found.size() == 4);
+  CHECK(found["a.conv.weight"] == std::pair(0.25, -1.0));
+  CHECK(found["a.bn.weight"] == std::pair(0.0, 0.0));
+  CHECK(found["b.conv.weight"] == std::pair(0.5, -1.0));
+  CHECK(found["b.bn.weight"] == std::pair(0.5, 0.0));
 }

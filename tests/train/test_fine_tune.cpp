@@ -1,6 +1,7 @@
 // fine_tune: each method trains what it says and nothing else; splits, preprocessing, broken images, errors.
 #include <set>
 
+#include <tl/optim/sgd.hpp>
 #include <tl/train/fine_tune.hpp>
 #include <tl/transfer/classifiers/softmax.hpp>
 #include <tl/transfer/head.hpp>
@@ -442,4 +443,135 @@ TEST_CASE("what cannot be fine-tuned is an error, and trainable stays what was")
   model->freeze();
   CHECK_THROWS_WITH(fine_tune(*model, photos.set, options_of("full")),
                     "every layer is frozen: there is nothing to train");
+}
+
+TEST_CASE("AdamW in place of SGD learns the same images") {
+  const Photos photos(20);
+  for (const char* method : {"head", "full"}) {
+    const ModelPtr model = small_resnet(), before = small_resnet();
+    FineTuneOptions options = options_of(method);
+    options.optimiser = train::OptimiserKind::adamw;
+    options.lr = 0.05;
+    options.epochs = 8;
+    const FineTuneResult result = fine_tune(*model, photos.set, options);
+    INFO(method);
+    CHECK(result.valid->accuracy() > 0.9);
+    CHECK(changed_layers(*model, *before).size() ==
+          (options.method.kind == transfer::MethodKind::head ? 1 : 7));
+  }
+}
+
+TEST_CASE("balanced classes weigh the same, whatever their number of images") {
+  const Photos photos(20);
+  data::ImageFolder uneven = photos.set;
+  std::vector<Index> some;
+  for (Index i = 0; i < 60; ++i) {
+    if (i < 20 || i % 20 < 5) some.push_back(i);
+  }
+  uneven.train = photos.set.train.subset(some);
+  uneven.valid = photos.set.train;
+  const ModelPtr model = small_resnet(), by_hand = small_resnet();
+  FineTuneOptions options = options_of("head");
+  options.epochs = 1;
+  options.batch_size = 30;  // one step of all images
+  options.class_weights = train::ClassWeights::balanced;
+  fine_tune(*model, uneven, options);
+
+  // The step is that of the loss with weights 30 / (3 * 20) and 30 / (3 * 5), whose scale is of no account.
+  transfer::freeze_all_but_last(*by_hand, 1);
+  const data::Loader images(uneven.train, plain_steps, {.batch_size = 30});
+  optim::Sgd<float> sgd(transfer::groups_by_depth(*by_hand, {.head = 0.1}),
+                        {.momentum = 0.9, .weight_decay = 1e-4, .nesterov = true});
+  for (const data::Batch& batch : images.epoch(0)) {
+    cross_entropy(by_hand->forward(Var<float>(batch.images)), batch.labels,
+                  {.smoothing = 0.1, .class_weights = Tensor<double>::from({1, 4, 4}, {3})})
+        .backward();
+    sgd.step(optim::Schedule{
+        .kind = optim::ScheduleKind::one_cycle, .total = 1, .rise = 0.3, .div = 10, .div_final = 1e3}(0));
+  }
+  CHECK(relative_difference(model->parameter("fc.weight").value(), by_hand->parameter("fc.weight").value()) <
+        1e-6);
+  CHECK(relative_difference(model->parameter("fc.bias").value(), by_hand->parameter("fc.bias").value()) <
+        1e-3);
+}
+
+TEST_CASE("the epoch that validates best is kept, unless told otherwise") {
+  const Photos photos(12, 3, 6);  // hard to tell apart: the accuracy goes up and down
+  bool earlier = false;
+  for (const std::uint64_t seed : {1u, 2u, 3u, 4u}) {
+    FineTuneOptions options = options_of("head");
+    options.seed = seed;
+    options.epochs = 6;
+    options.lr = 3;
+    const ModelPtr model = small_resnet(), last = small_resnet();
+    const FineTuneResult kept = fine_tune(*model, photos.set, options);
+    options.keep_best = false;
+    const FineTuneResult end = fine_tune(*last, photos.set, options);
+    CHECK(kept.kept_epoch == train::best_epoch(end.history));
+    CHECK(end.kept_epoch == 5);
+    const data::Loader valid(kept.valid_set, plain_steps);
+    for (const auto& [network, result] : {std::pair(model, kept), {last, end}}) {
+      CHECK(result.valid->correct() == result.history[result.kept_epoch].valid->correct());
+      CHECK(train::evaluate(*network, valid).loss() == Approx(result.valid->loss()).epsilon(1e-6));
+    }
+    earlier |= kept.kept_epoch < 5;
+  }
+  CHECK(earlier);
+}
+
+TEST_CASE("patience ends a fine-tuning that no longer improves; it is not stopped") {
+  const Photos photos(10);
+  const ModelPtr model = small_resnet();
+  FineTuneOptions options = options_of("head");
+  options.epochs = 50;
+  options.lr = 5;
+  options.patience = 3;
+  const FineTuneResult result = fine_tune(*model, photos.set, options);
+  CHECK(result.history.size() < 50);
+  CHECK(!result.stopped);
+}
+
+TEST_CASE("the gradual method trains one more stage with every epoch, and what is frozen stays so") {
+  const Photos photos(10);
+  const ModelPtr model = small_resnet(), before = small_resnet();
+  model->freeze("layer2.0.conv2.*");
+  FineTuneOptions options = options_of("gradual");
+  options.epochs = 4;
+  options.keep_best = false;
+  Notes notes;
+  notes.listen(options);
+  std::vector<std::size_t> changed;
+  options.on_epoch = [&](const train::EpochReport&) {
+    changed.push_back(changed_layers(*model, *before).size());
+  };
+  const FineTuneResult result = fine_tune(*model, photos.set, options);
+  CHECK(changed == std::vector<std::size_t>{1, 3, 6, 6});  // of 1, 4, 7, 7 layers
+  CHECK(moved_statistics(*model, *before).empty());
+  CHECK(result.history.size() == 4);
+  CHECK_THAT(notes.text, contains("one more of 3 stages with every epoch") &&
+                             contains("epoch 2 trains the last 4 layers"));
+  CHECK(same_bits(state_of(*model, "layer2.0.conv2.*"), state_of(*before, "layer2.0.conv2.*")));
+  CHECK(model->parameter("conv1.weight").requires_grad());
+  CHECK(!model->parameter("layer2.0.conv2.weight").requires_grad());
+
+  const ModelPtr shorter = small_resnet();
+  options.epochs = 2;
+  fine_tune(*shorter, photos.set, options);
+  CHECK(changed_layers(*shorter, *before) == Names(all_layers.end() - 4, all_layers.end()));
+  model->freeze("fc.*");
+  CHECK_THROWS_WITH(fine_tune(*model, photos.set, options), contains("there is nothing to train"));
+}
+
+TEST_CASE("layers whose names match a glob have a rate of their own") {
+  const Photos photos(10);
+  const ModelPtr model = small_resnet(), before = small_resnet();
+  FineTuneOptions options = options_of("full");
+  options.rates = {{"layer1.*", 0.01}, {"layer1.0.conv1.*", 0}, {"conv1.*", 0}, {"bn1.*", 0}};
+  fine_tune(*model, photos.set, options);
+  Names trained = all_layers;
+  std::erase_if(trained, [](const auto& n) { return n == "conv1.weight" || n == "layer1.0.conv1.weight"; });
+  CHECK(changed_layers(*model, *before) == trained);
+  options.rates = {{"layer9.*", 1}};
+  CHECK_THROWS_WITH(fine_tune(*model, photos.set, options),
+                    "no parameter matches 'layer9.*' to give it a rate");
 }

@@ -1,4 +1,6 @@
 // fit: it learns, gives the same bits at any number of threads, stops when asked, and says what went wrong.
+#include <set>
+
 #include <tl/optim/groups.hpp>
 #include <tl/optim/sgd.hpp>
 #include <tl/train/fit.hpp>
@@ -238,4 +240,121 @@ TEST_CASE("training behind a frozen prefix gives the same bits on features compu
       CHECK(got[i].valid->loss() == wanted[i].valid->loss());
     }
   }
+}
+
+TEST_CASE("mixup blends a batch with itself, and the loss with the same shares") {
+  const Photos photos(3);
+  const data::Loader train(photos.set.train, plain_steps, {.batch_size = 9});
+  std::vector<data::Batch> batches;
+  for (data::Batch& batch : train.epoch(0)) batches.push_back(std::move(batch));
+  const data::Batch& batch = batches.at(0);
+  const train::Mixed mixed = train::mix(batch, 0.4, train::mixup_stream(5, 0, 0));
+  CHECK((mixed.share >= 0.5F && mixed.share < 1));
+  CHECK(mixed.images.layout() == batch.images.layout());
+  std::vector<std::int64_t> labels = values_of(mixed.partner_labels), own = values_of(batch.labels);
+  CHECK(labels != own);
+  std::set<Index> partners;
+  for (Index i = 0; i < 9; ++i) {
+    // The partner is the image that the rest of the blend is of.
+    Index partner = -1;
+    for (Index p = 0; p < 9 && partner < 0; ++p) {
+      bool fits = true;
+      for (Index x = 0; x < 16 && fits; ++x)
+        fits = mixed.images.at(i, 1, 5, x) == Approx(mixed.share * batch.images.at(i, 1, 5, x) +
+                                                     (1 - mixed.share) * batch.images.at(p, 1, 5, x))
+                                                  .margin(1e-5);
+      if (fits) partner = p;
+    }
+    REQUIRE(partner >= 0);
+    partners.insert(partner);
+    CHECK(labels[static_cast<std::size_t>(i)] == own[static_cast<std::size_t>(partner)]);
+  }
+  CHECK(partners.size() == 9);
+
+  const ModelPtr model = pooled_network(), by_hand = pooled_network();
+  optim::Sgd<float> sgd = sgd_of(*model), hand_sgd = sgd_of(*by_hand);
+  FitOptions options{.epochs = 1, .mixup = 0.4, .seed = 5};
+  const auto history = fit(*model, sgd, train, options);
+  const Var<float> logits = by_hand->forward(Var<float>(mixed.images));
+  const Var<float> loss = cross_entropy(logits, batch.labels) * mixed.share +
+                          cross_entropy(logits, mixed.partner_labels) * (1 - mixed.share);
+  loss.backward();
+  hand_sgd.step();
+  CHECK(history.at(0).loss == Approx(static_cast<double>(loss.item())));
+  CHECK(same_bits(state_of(*model), state_of(*by_hand)));
+  CHECK_THROWS_WITH(train::mix(batch, -1, Rng(0)), contains("[mixup] expected an alpha above 0, got -1"));
+}
+
+TEST_CASE("mixup draws anew in every step, by the seed") {
+  const Photos photos(2);
+  std::vector<data::Batch> batches;
+  for (data::Batch& batch : data::Loader(photos.set.train, plain_steps, {.batch_size = 6}).epoch(0))
+    batches.push_back(std::move(batch));
+  const auto share = [&](std::uint64_t seed, Index epoch, Index step) {
+    return train::mix(batches.at(0), 1, train::mixup_stream(seed, epoch, step)).share;
+  };
+  CHECK(share(1, 2, 3) == share(1, 2, 3));
+  CHECK(std::set<float>{share(1, 2, 3), share(2, 2, 3), share(1, 3, 3), share(1, 2, 4)}.size() == 4);
+}
+
+namespace {
+
+/// An epoch whose validation has this loss, of one image that is right or not.
+EpochReport validated(double right_by, bool right) {
+  train::Evaluation figures(2);
+  const auto by = static_cast<float>(right_by);
+  figures.add(Tensor<float>::from({right ? by : 0.0F, right ? 0.0F : by}, {1, 2}),
+              Tensor<std::int64_t>::from({0}, {1}));
+  EpochReport report;
+  report.valid = figures;
+  return report;
+}
+
+}  // namespace
+
+TEST_CASE("the best epoch is that of the best accuracy, then of the lowest loss, then the first") {
+  CHECK(train::best_epoch({validated(1, false), validated(1, true), validated(3, false)}) == 1);
+  CHECK(train::best_epoch({validated(1, true), validated(3, true), validated(2, true)}) == 1);
+  CHECK(train::best_epoch({validated(1, true), validated(1, true)}) == 0);
+  CHECK_THROWS_WITH(train::best_epoch({}), contains("at least one epoch"));
+}
+
+TEST_CASE("the best epoch's parameters and running statistics are kept") {
+  const Photos photos(4), others(4, 3, 60);
+  const data::Loader train(photos.set.train, plain_steps, {.batch_size = 6, .shuffle = true});
+  const data::Loader valid(others.set.train, plain_steps);
+  const ModelPtr model = small_resnet();
+  optim::Sgd<float> sgd = sgd_of(*model, 0.02);
+  std::vector<std::vector<Tensor<float>>> states;
+  FitOptions options{.epochs = 6, .keep_best = true};
+  // From the third epoch on the rate is absurd: what was learned is lost.
+  options.before_epoch = [&](Index epoch) { sgd.groups()[0].lr = epoch < 2 ? 0.02 : 3; };
+  options.on_epoch = [&](const EpochReport&) { states.push_back(state_of(*model)); };
+  const auto history = fit(*model, sgd, train, options, &valid);
+  REQUIRE(history.size() == 6);
+  const std::size_t best = train::best_epoch(history);
+  CHECK(best < 5);
+  CHECK(!same_bits(states[best], states.back()));
+  CHECK(same_bits(state_of(*model), states[best]));
+  CHECK(train::evaluate(*model, valid).loss() == history[best].valid->loss());
+  CHECK_THROWS_WITH(fit(*model, sgd, train, options), contains("expected images to validate with"));
+
+  states.clear();
+  options.keep_best = false;
+  fit(*model, sgd, train, options, &valid);
+  CHECK(same_bits(state_of(*model), states.back()));
+}
+
+TEST_CASE("patience ends a training after so many epochs without a lower validation loss") {
+  const Photos photos(3);
+  const data::Loader train = loader_of(photos, 3);
+  const ModelPtr model = pooled_network();
+  optim::Sgd<float> sgd = sgd_of(*model);
+  FitOptions options{.epochs = 20, .patience = 2};
+  options.before_epoch = [&](Index epoch) { sgd.groups()[0].lr = epoch < 4 ? 0.05 : 0; };
+  const auto history = fit(*model, sgd, train, options, &train);
+  for (std::size_t i = 1; i < 4; ++i) REQUIRE(history[i].valid->loss() < history[i - 1].valid->loss());
+  CHECK(history.size() == 6);  // equal losses are no improvement
+  options.patience = 0;
+  CHECK(fit(*model, sgd, train, options, &train).size() == 20);
 }

@@ -115,3 +115,31 @@ TEST_CASE("rates grow with depth: the earlier half below the head, the later hal
     }
   }
 }
+
+TEST_CASE("stages are the head, then the layers that work at one size of image") {
+  const auto model = nn::trace<float>(*models::resnet_small<float>(10), Tensor<float>::zeros({1, 3, 32, 32}));
+  // fc; then, at 4, 8, 16 and 32 pixels, blocks of two with their shortcuts; the stem works at 32 pixels too.
+  CHECK(transfer::stage_depths(*model, {1, 3, 32, 32}) == std::vector<Index>{1, 6, 11, 16, 21});
+  CHECK(transfer::stage_depths(*small_resnet(), {1, 3, 16, 16}) == std::vector<Index>{1, 4, 7});
+  CHECK(transfer::stage_depths(*pooled_network(), {1, 3, 16, 16}) == std::vector<Index>{1, 2});
+  CHECK(transfer::stage_depths(*chain(3), {1, 1}) == std::vector<Index>{1, 3});
+  CHECK(transfer::stage_depths(*chain(1), {1, 1}) == std::vector<Index>{1});
+}
+
+TEST_CASE("what is pooled to 1x1 in between, as squeeze-and-excitation is, makes no stage") {
+  const RandomScope scope(5, 0);
+  Graph<float> graph;
+  const auto weight = [&](std::string name, const Shape& shape) {
+    return graph.add_var(std::move(name), ValueKind::parameter, Var<float>(Tensor<float>::ones(shape), true));
+  };
+  const ValueId x = graph.add_input("x", {1, 3, 8, 8});
+  const ValueId before = graph.add_node("before", ops::Conv2d{}, {x, weight("w1", {4, 3, 1, 1})});
+  const ValueId pooled = graph.add_node("pool", ops::AdaptiveAveragePool2d{{1, 1}}, {before});
+  const ValueId squeezed = graph.add_node("squeeze", ops::Conv2d{}, {pooled, weight("w2", {4, 4, 1, 1})});
+  const ValueId scaled = graph.add_node("scale", ops::Mul{}, {before, squeezed});
+  const ValueId after = graph.add_node("after", ops::Conv2d{}, {scaled, weight("w3", {4, 4, 1, 1})});
+  const ValueId last = graph.add_node("flat", ops::Flatten{},
+                                      {graph.add_node("pool2", ops::AdaptiveAveragePool2d{{1, 1}}, {after})});
+  graph.set_outputs({graph.add_node("head", ops::Linear{}, {last, weight("w4", {2, 4})})});
+  CHECK(transfer::stage_depths(Model<float>(graph), {1, 3, 8, 8}) == std::vector<Index>{1, 4});
+}

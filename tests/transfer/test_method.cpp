@@ -9,7 +9,7 @@ using transfer::Method;
 using transfer::MethodKind;
 
 TEST_CASE("methods are read and written") {
-  for (const char* text : {"features", "head", "last:1", "last:12", "full", "two-stage"})
+  for (const char* text : {"features", "head", "last:1", "last:12", "full", "two-stage", "gradual"})
     CHECK(concat(Method::parse(text)) == text);
   CHECK(Method::parse("features").kind == MethodKind::features);
   CHECK(Method::parse("head").kind == MethodKind::head);
@@ -23,8 +23,9 @@ TEST_CASE("unknown methods are errors that name what there is") {
   for (const char* text : {"", "Head", "head ", "last", "last:", "last:0", "last:-1", "last:+1", "last:2.5",
                            "last:3x", "last: 3", "last:99999999999999999999", "two_stage", "feature"}) {
     INFO(text);
-    CHECK_THROWS_WITH(Method::parse(text),
-                      contains(concat("unknown method '", text, "'")) &&
-                          contains("expected features, head, last:N (such as last:3), full or"));
+    CHECK_THROWS_WITH(
+        Method::parse(text),
+        contains(concat("unknown method '", text, "'")) &&
+            contains("expected features, head, last:N (such as last:3), full, two-stage or gradual"));
   }
 }

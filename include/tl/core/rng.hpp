@@ -46,6 +46,23 @@ class Rng {
     return radius * std::cos(2.0 * std::numbers::pi * uniform());
   }
 
+  /// Gamma-distributed with this shape, above 0, and scale 1 (Marsaglia, Tsang 2000, "A simple method for
+  /// generating gamma variables"). std::gamma_distribution differs from library to library.
+  double gamma(double shape) {
+    if (shape < 1) return gamma(shape + 1) * std::pow(1.0 - uniform(), 1 / shape);
+    const double d = shape - 1.0 / 3, c = 1 / std::sqrt(9 * d);
+    for (;;) {
+      const double x = normal(), root = 1 + c * x, v = root * root * root;
+      if (root > 0 && std::log(1.0 - uniform()) < 0.5 * x * x + d * (1 - v + std::log(v))) return d * v;
+    }
+  }
+  /// Beta-distributed in [0, 1].
+  double beta(double a, double b) {
+    const double x = gamma(a), y = gamma(b);
+    // Where a and b are so small that both are 0, the distribution is all but a coin's.
+    return x + y > 0 ? x / (x + y) : chance(a / (a + b)) ? 1 : 0;
+  }
+
   /// Fisher-Yates; the order is the same on every platform, unlike std::shuffle's.
   template <class Range>
   void shuffle(Range& range) {

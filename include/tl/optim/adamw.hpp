@@ -46,9 +46,9 @@ class AdamW final : public Optimiser<T> {
               const Tensor<T>& gradient, Tensor<T>& value) override {
     Tensor<T>&mean = this->at(means_, place), &square = this->at(squares_, place);
     Tensor<T>& steps = this->at(steps_, place);
-    if (!steps.defined()) {
-      mean = Tensor<T>::zeros(value.shape()).to(value.layout());
-      square = Tensor<T>::zeros(value.shape()).to(value.layout());
+    if (!mean.defined() || !square.defined() || !steps.defined()) {  // a checkpoint may lack some
+      mean = Tensor<T>::zeros(value.shape(), value.layout());
+      square = Tensor<T>::zeros(value.shape(), value.layout());
       steps = Tensor<T>::zeros({});
     }
     const T t = *steps.mutable_data() += 1;

@@ -1,7 +1,8 @@
-// Parameter groups: which parameters share a rate and a weight decay.
+// Parameter groups: which parameters share a rate and a weight decay, and rates of their own for some.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,28 @@ void add_groups(std::vector<ParameterGroup<T>>& groups, const std::vector<nn::Na
   for (ParameterGroup<T>* group : {&weights, &others}) {
     if (!group->params.empty()) groups.push_back(std::move(*group));
   }
+}
+
+/// Gives the parameters whose names match a glob (nn::glob_match) a rate of their own; their weight decay and
+/// the name of their group stay. Returns how many matched.
+template <class T>
+Index set_rate(std::vector<ParameterGroup<T>>& groups, std::string_view pattern, double lr) {
+  Index matched = 0;
+  std::vector<ParameterGroup<T>> result;
+  for (ParameterGroup<T>& group : groups) {
+    ParameterGroup<T> own{.params = {}, .lr = lr, .weight_decay = group.weight_decay, .name = group.name};
+    std::erase_if(group.params, [&](const nn::Named<T>& p) {
+      if (!nn::glob_match(pattern, p.name)) return false;
+      own.params.push_back(p);
+      return true;
+    });
+    matched += static_cast<Index>(own.params.size());
+    for (ParameterGroup<T>* part : {&group, &own}) {
+      if (!part->params.empty()) result.push_back(std::move(*part));
+    }
+  }
+  groups = std::move(result);
+  return matched;
 }
 
 }  // namespace tl::optim

@@ -1,21 +1,26 @@
 // fit: the training loop.
 //
 //   for each epoch, for each batch:   loss = cross_entropy(model(images), labels)
-//                                     loss.backward()   optimiser.step(schedule(step)) optimiser.zero_grad()
+//                                     loss.backward()   optimiser.step(schedule(step))
+//                                     optimiser.zero_grad()
 //
-// Written out for a reader in examples/first_steps/training_loop.cpp; here with reports, validation and a way
-// to stop.
+// Written out for a reader in examples/first_steps/training_loop.cpp; here with reports, validation, mixup, a
+// way to stop, and the best epoch kept.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <tl/optim/optimiser.hpp>
 #include <tl/optim/schedule.hpp>
 #include <tl/train/metrics.hpp>
+#include <tl/train/mixup.hpp>
+#include <tl/train/snapshot.hpp>
 
 namespace tl::train {
 
@@ -43,11 +48,102 @@ struct FitOptions {
   optim::Schedule schedule{};  ///< over the steps of all epochs; a total of 0 becomes their number
   Index first_step = 0;        ///< the schedule's step at which first_epoch begins
   CrossEntropyOptions loss{};
-  std::uint64_t seed = 0;  ///< of dropout; the loader has its own
+  double mixup = 0;        ///< alpha of train/mixup.hpp; 0: images stay apart
+  bool keep_best = false;  ///< in the end, the parameters and running statistics of the best epoch
+  Index patience = 0;      ///< epochs without a lower validation loss after which it ends; 0: it does not
+  std::uint64_t seed = 0;  ///< of dropout and mixup; the loader has its own
+  std::function<void(Index epoch)> before_epoch{};
   std::function<void(const StepReport&)> on_step{};
   std::function<void(const EpochReport&)> on_epoch{};
   std::function<bool()> should_stop{};  ///< asked after every step; the epoch in progress is given up
 };
+
+/// The position of the epoch of the best validation accuracy; of equal ones the one of lower loss, then the
+/// earlier. Every epoch must have been validated.
+inline std::size_t best_epoch(const std::vector<EpochReport>& history) {
+  TL_CHECK(!history.empty(), "[fit] expected at least one epoch, got none");
+  const auto key = [](const EpochReport& r) { return std::pair(-r.valid->accuracy(), r.valid->loss()); };
+  const auto less = [&](const EpochReport& a, const EpochReport& b) { return key(a) < key(b); };
+  return static_cast<std::size_t>(std::min_element(history.begin(), history.end(), less) - history.begin());
+}
+
+namespace fit_impl {
+
+/// Epochs since the one of the lowest validation loss.
+inline Index epochs_in_vain(const std::vector<EpochReport>& history) {
+  const auto less = [](const EpochReport& a, const EpochReport& b) {
+    return a.valid->loss() < b.valid->loss();
+  };
+  return history.end() - std::min_element(history.begin(), history.end(), less) - 1;
+}
+
+struct Answer {
+  Var<float> logits, loss;  ///< (N,classes), ()
+};
+
+/// What the network makes of a batch, mixed if so wished.
+inline Answer answer(nn::Module<float>& model, const data::Batch& batch, const FitOptions& o,
+                     const Rng& rng) {
+  if (o.mixup == 0) {
+    const Var<float> logits = model.forward(Var<float>(batch.images));
+    return {logits, cross_entropy(logits, batch.labels, o.loss)};
+  }
+  const Mixed mixed = mix(batch, o.mixup, rng);
+  const Var<float> logits = model.forward(Var<float>(mixed.images));
+  return {logits, cross_entropy(logits, batch.labels, o.loss) * mixed.share +
+                      cross_entropy(logits, mixed.partner_labels, o.loss) * (1 - mixed.share)};
+}
+
+/// One epoch from the schedule's step `step` on; nothing when it was stopped.
+template <class Loader>
+std::optional<EpochReport> train_epoch(nn::Module<float>& model, optim::Optimiser<float>& optimiser,
+                                       const Loader& train, const FitOptions& options,
+                                       const optim::Schedule& schedule, Index epoch, Index step) {
+  using Clock = std::chrono::steady_clock;
+  model.train();
+  EpochReport report{.epoch = epoch, .epochs = options.epochs};
+  const auto begin = Clock::now();
+  Evaluation moving(static_cast<Index>(train.dataset().class_names.size()));
+  double loss_sum = 0;
+  Index batches = 0;
+  auto all = train.epoch(static_cast<std::uint64_t>(epoch));
+  for (data::Batch& batch : all) {
+    if (batch.size() == 1 && report.images > batches) continue;
+    const RandomScope random(options.seed, static_cast<std::uint64_t>(step));
+    const auto [logits, loss] = answer(model, batch, options, mixup_stream(options.seed, epoch, step));
+    TL_CHECK(std::isfinite(loss.item()), "[fit] the loss is ", loss.item(), " in epoch ", epoch + 1,
+             ", step ", step + 1, " (first image '",
+             train.dataset().samples[static_cast<std::size_t>(batch.samples[0])].path.string(),
+             "'): choose a smaller learning rate");
+    loss.backward();
+    ++batches;
+    const double factor = schedule(step++);
+    optimiser.step(factor);
+    optimiser.zero_grad();
+
+    moving.add(logits.value(), batch.labels);
+    loss_sum += static_cast<double>(loss.item()) * static_cast<double>(batch.size());
+    report.images = moving.count();
+    report.loss = loss_sum / static_cast<double>(report.images);
+    report.accuracy = moving.accuracy();
+    report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    if (options.on_step) {
+      options.on_step({.epoch = epoch,
+                       .epochs = options.epochs,
+                       .batch = batches,
+                       .batches = train.batches(),
+                       .loss = report.loss,
+                       .accuracy = report.accuracy,
+                       .rate_factor = factor,
+                       .images_per_second = static_cast<double>(report.images) / report.seconds});
+    }
+    if (options.should_stop && options.should_stop()) return {};
+  }
+  TL_CHECK(report.images > 0, "[fit] none of the images could be read");
+  return report;
+}
+
+}  // namespace fit_impl
 
 /// Trains what is not frozen, on what a loader gives (data::Loader, transfer::FeatureLoader). With `valid`,
 /// the network is evaluated after every epoch. A batch of one image among larger ones is left out: batch
@@ -55,62 +151,30 @@ struct FitOptions {
 template <class Loader>
 std::vector<EpochReport> fit(nn::Module<float>& model, optim::Optimiser<float>& optimiser,
                              const Loader& train, const FitOptions& options, const Loader* valid = nullptr) {
-  using Clock = std::chrono::steady_clock;
+  TL_CHECK(valid != nullptr || (!options.keep_best && options.patience == 0),
+           "[fit] expected images to validate with for keep_best and patience, got none");
   optim::Schedule schedule = options.schedule;
   if (schedule.total == 0)
     schedule.total = options.first_step + train.batches() * (options.epochs - options.first_epoch);
   std::vector<EpochReport> history;
+  std::optional<Snapshot<float>> best;
   for (Index epoch = options.first_epoch; epoch < options.epochs; ++epoch) {
-    model.train();
-    EpochReport report{.epoch = epoch, .epochs = options.epochs};
-    const auto begin = Clock::now();
+    if (options.before_epoch) options.before_epoch(epoch);
     // By the loader's count: a batch left out must not shift the steps of a resumed training.
-    Index step = options.first_step + (epoch - options.first_epoch) * train.batches();
-    Evaluation moving(static_cast<Index>(train.dataset().class_names.size()));
-    double loss_sum = 0;
-    Index batches = 0;
-    auto all = train.epoch(static_cast<std::uint64_t>(epoch));
-    for (data::Batch& batch : all) {
-      if (batch.size() == 1 && report.images > batches) continue;
-      const RandomScope random(options.seed, static_cast<std::uint64_t>(step));
-      const Var<float> logits = model.forward(Var<float>(batch.images));
-      const Var<float> loss = cross_entropy(logits, batch.labels, options.loss);
-      TL_CHECK(std::isfinite(loss.item()), "[fit] the loss is ", loss.item(), " in epoch ", epoch + 1,
-               ", step ", step + 1, " (first image '",
-               train.dataset().samples[static_cast<std::size_t>(batch.samples[0])].path.string(),
-               "'): choose a smaller learning rate");
-      loss.backward();
-      ++batches;
-      const double factor = schedule(step++);
-      optimiser.step(factor);
-      optimiser.zero_grad();
-
-      moving.add(logits.value(), batch.labels);
-      loss_sum += static_cast<double>(loss.item()) * static_cast<double>(batch.size());
-      report.images = moving.count();
-      report.loss = loss_sum / static_cast<double>(report.images);
-      report.accuracy = moving.accuracy();
-      report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-      if (options.on_step) {
-        options.on_step({.epoch = epoch,
-                         .epochs = options.epochs,
-                         .batch = batches,
-                         .batches = train.batches(),
-                         .loss = report.loss,
-                         .accuracy = report.accuracy,
-                         .rate_factor = factor,
-                         .images_per_second = static_cast<double>(report.images) / report.seconds});
-      }
-      if (options.should_stop && options.should_stop()) return history;
-    }
-    TL_CHECK(report.images > 0, "[fit] none of the images could be read");
+    const Index step = options.first_step + (epoch - options.first_epoch) * train.batches();
+    std::optional<EpochReport> report =
+        fit_impl::train_epoch(model, optimiser, train, options, schedule, epoch, step);
+    if (!report) break;
     if (valid != nullptr) {
-      report.valid = evaluate(model, *valid);
-      TL_CHECK(report.valid->count() > 0, "[fit] none of the validation images could be read");
+      report->valid = evaluate(model, *valid);
+      TL_CHECK(report->valid->count() > 0, "[fit] none of the validation images could be read");
     }
-    if (options.on_epoch) options.on_epoch(report);
-    history.push_back(std::move(report));
+    if (options.on_epoch) options.on_epoch(*report);
+    history.push_back(std::move(*report));
+    if (options.keep_best && best_epoch(history) + 1 == history.size()) best.emplace(model);
+    if (options.patience > 0 && fit_impl::epochs_in_vain(history) >= options.patience) break;
   }
+  if (best) best->restore();
   return history;
 }
 

@@ -5,12 +5,14 @@
 #pragma once
 
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <tl/nn/model.hpp>
 #include <tl/optim/groups.hpp>
+#include <tl/transfer/method.hpp>
 
 namespace tl::transfer {
 
@@ -18,6 +20,7 @@ template <class T>
 struct Layer {
   std::string name;  ///< of its first parameter
   std::vector<nn::Named<T>> parameters;
+  ValueId output = -1;  ///< of the node with the weight
 };
 
 template <class T>
@@ -34,7 +37,7 @@ std::vector<Layer<T>> layers(const Model<T>& model) {
       has_weight |= value.var.shape().rank() > 1;
     }
     if (own.empty()) continue;
-    if (has_weight || result.empty()) result.push_back({own.front().name, {}});
+    if (has_weight || result.empty()) result.push_back({own.front().name, {}, node.output});
     std::vector<nn::Named<T>>& parameters = result.back().parameters;
     parameters.insert(parameters.end(), own.begin(), own.end());
   }
@@ -52,6 +55,36 @@ void freeze_all_but_last(const Model<T>& model, Index n) {
   const std::vector<Layer<T>> all = layers(model);
   TL_CHECK(n >= 1, "[freeze] expected at least one layer to train, got ", n);
   for (std::size_t i = 0; i + static_cast<std::size_t>(n) < all.size(); ++i) set_trainable(all[i], false);
+}
+
+/// Freezes the layers that a method never trains.
+template <class T>
+void freeze_for(const Model<T>& model, const Method& method) {
+  if (method.kind == MethodKind::head) freeze_all_but_last(model, 1);
+  if (method.kind == MethodKind::last) freeze_all_but_last(model, method.layers);
+}
+
+/// The stages of a network from the top: how many layers the last one, two, ... of them have together. The
+/// last stage is the head; below it, a stage is the layers that work at one size of image. What is pooled to
+/// 1x1 in between counts to the stage around it. `example` is the shape of one input image, (1,3,H,W).
+template <class T>
+std::vector<Index> stage_depths(const Model<T>& model, const Shape& example) {
+  const std::vector<Layer<T>> all = layers(model);
+  const std::vector<Shape> shapes = model.graph().infer(std::span(&example, 1));
+  std::vector<Index> depths{1};
+  Index current = 0;  // pixels of the stage
+  for (std::size_t i = all.size() - 1; i-- > 0;) {
+    const Shape& shape = shapes[static_cast<std::size_t>(all[i].output)];
+    const Index pixels = shape.rank() == 4 ? shape[2] * shape[3] : 1;
+    const bool joins = current != 0 && (pixels == current || pixels == 1);
+    if (joins) {
+      ++depths.back();
+    } else {
+      depths.push_back(depths.back() + 1);
+      current = pixels;
+    }
+  }
+  return depths;
 }
 
 /// Freezes the scale and shift of every batch normalisation, which then keeps to its running statistics.

@@ -10,9 +10,8 @@
 
 #include <tl/data/split.hpp>
 #include <tl/io/metadata.hpp>
-#include <tl/optim/adamw.hpp>
-#include <tl/optim/sgd.hpp>
 #include <tl/train/fine_tune.hpp>
+#include <tl/train/recipe.hpp>
 #include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
 #include <tl/transfer/preprocess.hpp>
@@ -89,6 +88,7 @@ class Run {
  private:
   void train() {
     KeepTrainable<T> trainable(model_);
+    if (o_.method.kind == transfer::MethodKind::gradual) return train_gradually(trainable);
     if (o_.head_first && o_.method.kind != transfer::MethodKind::head) {
       transfer::freeze_all_but_last(model_, 1);
       note("first the head alone, for one epoch");
@@ -97,12 +97,31 @@ class Run {
       if (result_.stopped) return;
       note("then the layers below it too");
     }
-    if (o_.method.kind == transfer::MethodKind::head) transfer::freeze_all_but_last(model_, 1);
-    if (o_.method.kind == transfer::MethodKind::last) transfer::freeze_all_but_last(model_, o_.method.layers);
+    transfer::freeze_for(model_, o_.method);
     if (o_.freeze_batch_norm) {
       if (const Index n = transfer::freeze_batch_norm(model_); n > 0)
         note(concat(n, " batch normalisations keep to their running statistics"));
     }
+    stage(o_.epochs, true);
+  }
+
+  /// One more stage of the network with every epoch, from the head down.
+  void train_gradually(KeepTrainable<T>& trainable) {
+    const std::vector<Index> depths = transfer::stage_depths(model_, example());
+    const auto unfreeze = [&](Index epoch) {
+      const auto stage = std::min(static_cast<std::size_t>(epoch), depths.size() - 1);
+      trainable.restore();
+      if (o_.freeze_batch_norm) transfer::freeze_batch_norm(model_);
+      transfer::freeze_all_but_last(model_, depths[stage]);
+      return depths[stage];
+    };
+    note(concat("one more of ", depths.size(), " stages with every epoch"));
+    before_epoch_ = [&](Index epoch) {
+      note(concat("epoch ", epoch + 1, " trains the last ", unfreeze(epoch), " layers"));
+      TL_CHECK(transfer::trainable_elements(model_) > 0,
+               "these layers are frozen: there is nothing to train");
+    };
+    unfreeze(o_.epochs - 1);  // a stage decides by what is trained in its last epoch
     stage(o_.epochs, true);
   }
 
@@ -238,30 +257,23 @@ class Run {
   template <class Loader>
   void train_on(nn::Module<T>& network, const Loader& train, const Loader& valid, Index epochs, double lr,
                 bool last) {
-    const std::unique_ptr<optim::Optimiser<T>> optimiser = make_optimiser(lr);
+    const std::unique_ptr<optim::Optimiser<T>> optimiser = make_optimiser(model_, o_, lr);
     FitOptions fit_options{.epochs = epochs, .seed = o_.seed};
     fit_options.schedule = {.kind = optim::ScheduleKind::one_cycle, .rise = 0.3, .div = 10, .div_final = 1e3};
-    fit_options.loss.smoothing = o_.smoothing;
+    fit_options.loss = loss_options(o_, result_.train_set);
     fit_options.on_step = o_.on_step;
     fit_options.on_epoch = o_.on_epoch;
-    fit_options.should_stop = o_.should_stop;
+    fit_options.mixup = o_.mixup;
+    fit_options.before_epoch = before_epoch_;
+    fit_options.keep_best = last && o_.keep_best;
+    fit_options.patience = last ? o_.patience : 0;
+    fit_options.should_stop = [this] { return result_.stopped = o_.should_stop && o_.should_stop(); };
     std::vector<EpochReport> history = fit(network, *optimiser, train, fit_options, &valid);
-    result_.stopped = static_cast<Index>(history.size()) < epochs;
-    if (!history.empty()) result_.valid = history.back().valid;
-    if (last) result_.history = std::move(history);
-  }
-
-  std::unique_ptr<optim::Optimiser<T>> make_optimiser(double lr) const {
-    auto groups = transfer::groups_by_depth(
-        model_, {.head = lr, .later = o_.later_share, .earlier = o_.earlier_share});
-    if (o_.optimiser == OptimiserKind::adamw) {
-      return std::make_unique<optim::AdamW<T>>(
-          std::move(groups), optim::AdamWOptions{.weight_decay = o_.weight_decay.value_or(0.01)});
+    if (!history.empty()) {
+      result_.kept_epoch = fit_options.keep_best ? best_epoch(history) : history.size() - 1;
+      result_.valid = history[result_.kept_epoch].valid;
     }
-    return std::make_unique<optim::Sgd<T>>(std::move(groups),
-                                           optim::SgdOptions{.momentum = o_.momentum,
-                                                             .weight_decay = o_.weight_decay.value_or(1e-4),
-                                                             .nesterov = o_.momentum > 0});
+    if (last) result_.history = std::move(history);
   }
 
   /// Steps of softmax regression are stable up to a rate of about 1 / E|x|^2, x being the features that the
@@ -310,6 +322,7 @@ class Run {
   FineTuneResult result_{};
   Index batch_size_ = 0;
   double features_squared_ = 0;  ///< mean of |x|^2 of what the head reads; 0: not known
+  std::function<void(Index epoch)> before_epoch_{};  ///< of the method gradual
 };
 
 }  // namespace fine_tune_impl
