@@ -18,6 +18,7 @@ void add_run(CLI::App& app, Command& chosen);
 void add_predict(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
 void add_finetune(CLI::App& app, Command& chosen);
+void add_find_lr(CLI::App& app, Command& chosen);
 void add_features(CLI::App& app, Command& chosen);
 void add_doctor(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);

@@ -6,27 +6,23 @@
 #include <tl/io/onnx/save.hpp>
 #include <tl/train/fine_tune.hpp>
 #include <tl/transfer/head.hpp>
-#include <tl/transfer/layers.hpp>
-#include <tl/transfer/preprocess.hpp>
 #include <tl/transfer/reset.hpp>
 
 #include "classifiers.hpp"
 #include "commands.hpp"
 #include "common.hpp"
+#include "training_options.hpp"
 
 namespace program {
 
 namespace {
 
-struct Options {
-  std::filesystem::path folder, valid, weights, out, json_out, cache;
-  std::string method = "two-stage", classifier, preprocess;
-  std::vector<std::string> freeze, train;
-  Index epochs = 5, batch = 0, size = 0, views = 0;
+struct Options : TrainingOptions {
+  std::filesystem::path out, json_out, cache;
+  std::string classifier;
+  Index epochs = 5, patience = 0, views = 0;
   double lr = 0;
-  std::uint64_t seed = 0;
-  int threads = 0;
-  bool strict = false, from_scratch = false;
+  bool from_scratch = false, last_epoch = false;
 };
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -49,36 +45,6 @@ class InterruptWatch {
   struct sigaction before_ = {};
 };
 
-tl::data::ImageFolder read_photos(const Options& o) {
-  tl::data::ImageFolder photos = tl::data::image_folder(o.folder);
-  if (!o.valid.empty()) {
-    const tl::data::ImageFolder valid = tl::data::image_folder(o.valid);
-    photos.valid = tl::data::with_classes(valid.train, photos.classes());
-    photos.notes.insert(photos.notes.end(), valid.notes.begin(), valid.notes.end());
-  }
-  for (const std::string& text : photos.notes) note(text);
-  tl::data::check_trainable(photos.train);
-  return photos;
-}
-
-void check_matched(Index matched, const std::string& glob, const tl::Model<float>& model) {
-  const auto parameters = model.parameters();
-  TL_CHECK(matched > 0, "no parameter matches '", printable(glob), "': names are such as '",
-           printable(parameters.front().name), "' (see tl inspect)");
-}
-
-/// --freeze and --train, which come on top of the method.
-void apply_globs(const Options& o, tl::Model<float>& model) {
-  if (!o.train.empty()) {
-    const tl::transfer::Layer<float> head = tl::transfer::layers(model).back();
-    model.freeze();
-    tl::transfer::set_trainable(head, true);
-    for (const std::string& glob : o.train) check_matched(model.unfreeze(glob), glob, model);
-  }
-  for (const std::string& glob : o.freeze) check_matched(model.freeze(glob), glob, model);
-  TL_CHECK(tl::transfer::trainable_elements(model) > 0, "every layer is frozen: there is nothing to train");
-}
-
 /// Prints a finished epoch as a line.
 void show_epoch(const tl::train::EpochReport& r) {
   std::cout << "epoch " << r.epoch + 1 << '/' << r.epochs << "  loss " << fixed(r.loss, 4) << "  accuracy "
@@ -96,6 +62,7 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
                {"weights", o.weights.string()},
                {"out", o.out.string()},
                {"method", method},
+               {"optimiser", o.optimiser},
                {"from_scratch", o.from_scratch},
                {"seed", o.seed},
                {"preprocess", result.preprocess.to_string()},
@@ -114,6 +81,7 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
                               {"seconds", r.seconds}});
   }
   if (method == "features") json["classifier"] = classifier_of(o);
+  if (!result.history.empty()) json["kept_epoch"] = result.kept_epoch + 1;
   json["valid_accuracy"] = result.valid->accuracy();
   json["classes"] = Json::array();
   for (Index c = 0; c < result.valid->classes(); ++c) {
@@ -126,26 +94,15 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
   return json;
 }
 
-tl::data::Preprocess choose_preprocess(const Options& o, const tl::Graph<float>& graph) {
-  tl::transfer::NetworkPreprocess chosen = tl::transfer::preprocess_of(graph);
-  if (!o.preprocess.empty()) {
-    chosen.steps = tl::data::Preprocess::parse(o.preprocess);
-  } else if (chosen.assumed) {
-    note("the network does not say how images are prepared: assuming the ImageNet standard (--preprocess " +
-         chosen.steps.to_string() + ")");
-  }
-  return o.size == 0 ? chosen.steps : tl::transfer::with_size(chosen.steps, o.size);
-}
-
-tl::train::FineTuneOptions training_options(const Options& o, const tl::Model<float>& model) {
-  tl::train::FineTuneOptions t;
-  t.method = tl::transfer::Method::parse(o.method);
+tl::train::FineTuneOptions recipe(const Options& o, const tl::Model<float>& model) {
+  tl::train::FineTuneOptions t = training_options(o, model);
   if (o.from_scratch) {
     TL_CHECK(t.method.kind == tl::transfer::MethodKind::full && o.train.empty() && o.freeze.empty(),
              "--from-scratch trains every layer: use it with --method full and without --train and --freeze");
     t.head_first = t.freeze_batch_norm = false;
-    t.later_share = t.earlier_share = 1;
-    if (o.lr == 0) t.lr = 0.05;
+    t.later_share = o.later_share.value_or(1);
+    t.earlier_share = o.earlier_share.value_or(1);
+    if (t.optimiser == tl::train::OptimiserKind::sgd) t.lr = 0.05;
   }
   const bool by_classifier = t.method.kind == tl::transfer::MethodKind::features;
   TL_CHECK(by_classifier || o.classifier.empty(), "--classifier is for --method features, got --method ",
@@ -153,16 +110,16 @@ tl::train::FineTuneOptions training_options(const Options& o, const tl::Model<fl
   if (by_classifier) {
     TL_CHECK(o.train.empty() && o.freeze.empty(),
              "--method features computes the last layer alone: use it without --train and --freeze");
+    TL_CHECK(!o.balance && o.mixup == 0,
+             "--method features has no epochs: use --balance and --mixup with another method");
     t.fit_head = head_classifier(classifier_of(o));
   }
   t.epochs = o.epochs;
-  t.batch_size = o.batch;
   if (o.lr != 0) t.lr = o.lr;
-  t.seed = o.seed;
-  t.strict = o.strict;
   t.views = o.views;
   t.feature_cache = o.cache;
-  t.preprocess = choose_preprocess(o, model.graph());
+  t.keep_best = !o.last_epoch;
+  t.patience = o.patience;
   return t;
 }
 
@@ -193,7 +150,7 @@ class Bars {
 void finetune(const Options& o) {
   use_threads(o.threads);
   const ModelPtr model = load_model(o.weights);
-  tl::train::FineTuneOptions training = training_options(o, *model);
+  tl::train::FineTuneOptions training = recipe(o, *model);
   const tl::data::ImageFolder photos = read_photos(o);
   check_writable(o.out);
   if (!o.json_out.empty()) check_writable(o.json_out);
@@ -235,6 +192,8 @@ void finetune(const Options& o) {
   if (!result.frozen_hash.empty())
     std::cout << "frozen and unchanged: " << counted(result.frozen_tensors, "tensor") << ", SHA-256 "
               << result.frozen_hash.substr(0, 16) << " before and after\n";
+  if (result.kept_epoch + 1 < result.history.size())
+    std::cout << "kept epoch " << result.kept_epoch + 1 << ", the best of the validation" << std::endl;
   std::cout << "trained " << grouped(result.trained_elements) << " parameters; right for "
             << result.valid->correct() << " of " << counted(result.valid->count(), "validation image") << ": "
             << percent(result.valid->accuracy()) << "\nwritten: " << printable(o.out.string()) << std::endl;
@@ -246,36 +205,25 @@ void add_finetune(CLI::App& app, Command& chosen) {
   auto o = std::make_shared<Options>();
   CLI::App* c =
       app.add_subcommand("finetune", "Teach a pretrained network the classes of a folder of photos");
-  c->add_option("FOLDER", o->folder, "one folder of photos a class, or train/ and valid/ with one a class")
-      ->required()
-      ->type_name("");
-  c->add_option("--weights", o->weights, "the pretrained network (.onnx)")->required()->type_name("MODEL");
+  add_training_options(*c, *o);
   c->add_option("--out", o->out, "the .onnx file to write")->required()->type_name("FILE");
-  c->add_option("--valid", o->valid, "photos to validate with (a fifth is held out)")->type_name("FOLDER");
-  c->add_option("--method", o->method, "features, head, last:N, full or two-stage (two-stage)")
-      ->type_name("NAME");
   c->add_option("--classifier", o->classifier, "softmax, svm or ridge (softmax), of --method features")
       ->type_name("NAME");
-  c->add_option("--freeze", o->freeze, "parameters not to train, such as 'layer1.*'")
-      ->type_name("GLOB")
-      ->allow_extra_args(false);
-  c->add_option("--train", o->train, "train only these, and the head")
-      ->type_name("GLOB")
-      ->allow_extra_args(false);
   c->add_option("--epochs", o->epochs, "passes over the photos (5)")
       ->check(between(1, 100'000))
       ->type_name("N");
-  c->add_option("--batch", o->batch, "images a step")->check(between(1, 4096))->type_name("N");
+  c->add_option("--patience", o->patience, "end after N epochs without a lower validation loss")
+      ->check(between(1, 100'000))
+      ->type_name("N");
+  c->add_flag("--last-epoch", o->last_epoch, "keep the last epoch, not the best one");
   c->add_option("--lr", o->lr, "learning rate of the head")->check(CLI::PositiveNumber)->type_name("X");
-  c->add_option("--size", o->size, "pixels of an image's sides")->check(between(8, 2048))->type_name("N");
-  c->add_option("--seed", o->seed, "of all that is random (0)")->type_name("N");
+  c->add_option("--lr-for", o->rates, "a rate for parameters of these names, such as 'layer4.*=0.001'")
+      ->type_name("GLOB=X")
+      ->allow_extra_args(false);
   c->add_option("--views", o->views, "varied views of each photo, for features computed once (none)")
       ->check(between(1, 1000))
       ->type_name("K");
   c->add_option("--cache", o->cache, "a folder that keeps features for the next run")->type_name("FOLDER");
-  add_threads(*c, o->threads);
-  add_preprocess(*c, o->preprocess);
-  c->add_flag("--strict", o->strict, "a broken image is an error");
   c->add_flag("--from-scratch", o->from_scratch, "forget the weights first, for comparison (--method full)");
   c->add_option("--json-out", o->json_out, "write the figures to this file")->type_name("FILE");
   c->footer("Example: tl finetune animals/ --weights resnet18.onnx --method head --out animals.onnx");

@@ -63,6 +63,7 @@ Command parse(CLI::App& app, int argc, char** argv) {
   program::add_predict(app, chosen);
   program::add_evaluate(app, chosen);
   program::add_finetune(app, chosen);
+  program::add_find_lr(app, chosen);
   program::add_features(app, chosen);
   program::add_doctor(app, chosen);
   program::add_bench(app, chosen);

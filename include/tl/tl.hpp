@@ -3,6 +3,7 @@
 
 #include <tl/autograd/functions.hpp>
 #include <tl/autograd/gradcheck.hpp>
+#include <tl/data/augment_spec.hpp>
 #include <tl/data/encode.hpp>
 #include <tl/data/folder.hpp>
 #include <tl/data/labels.hpp>
@@ -26,6 +27,7 @@
 #include <tl/optim/groups.hpp>
 #include <tl/optim/schedule.hpp>
 #include <tl/optim/sgd.hpp>
+#include <tl/train/find_lr.hpp>
 #include <tl/train/fine_tune.hpp>
 #include <tl/train/fit.hpp>
 #include <tl/train/metrics.hpp>

@@ -185,6 +185,83 @@ TEST_CASE("tl finetune: --freeze and --train", "[tl]") {
     CHECK(name == "layer2.0.conv2.weight");
 }
 
+TEST_CASE("tl finetune: recipes of training", "[tl]") {
+  const Setting s;
+  const std::string figures = s.folder / "figures.json";
+  const std::vector<std::vector<std::string>> recipes{
+      {"--optimiser", "adamw", "--lr", "0.1", "--method", "head"},
+      {"--optimiser", "adamw", "--lr", "0.05", "--lr-later", "0.5", "--lr-earlier", "0.5"},
+      {"--balance", "--smoothing", "0", "--lr", "0.5"},
+      {"--mixup", "0.2", "--method", "head", "--lr", "0.5"},
+      {"--method", "gradual", "--lr", "0.5"},
+      {"--augment", "flip=0.5,rotation=10", "--lr", "0.5", "--lr-for", "layer2.*=0.05"},
+  };
+  for (const auto& recipe : recipes) {
+    std::vector<std::string> more = recipe;
+    more.insert(more.end(), {"--epochs", "8", "--json-out", figures});
+    const Outcome o = tl_program(s.command(more));
+    CAPTURE(recipe, o.out, o.err);
+    REQUIRE(o.status == 0);
+    CHECK(o.err.empty());
+    const Json json = Json::parse(read_file(figures));
+    CHECK(json["valid_accuracy"] == 1.0);
+    CHECK(json["epochs"].size() == 8);
+  }
+}
+
+TEST_CASE("tl finetune: what a recipe says changes what is learned, and is repeatable", "[tl]") {
+  const Setting s;
+  Setting::add_class(s.photos, "red", 14);  // more than of the other class
+  const auto bytes = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--method", "head", "--last-epoch"});
+    const Outcome o = tl_program(s.command(more));
+    CAPTURE(more, o.err);
+    REQUIRE(o.status == 0);
+    return read_file(s.out);
+  };
+  const std::string plain = bytes({});
+  CHECK(bytes({"--smoothing", "0.1"}) == plain);
+  CHECK(bytes({"--smoothing", "0.2"}) != plain);
+  CHECK(bytes({"--balance"}) != plain);
+  CHECK(bytes({"--optimiser", "adamw"}) != plain);
+  CHECK(bytes({"--augment", "none"}) == plain);
+  CHECK(bytes({"--augment", "light"}) != plain);
+  CHECK(bytes({"--lr-for", "head.*=0.01"}) != plain);
+  const std::string mixed = bytes({"--mixup", "0.4"});
+  CHECK(mixed != plain);
+  CHECK(bytes({"--mixup", "0.4", "--threads", "2"}) == mixed);
+}
+
+TEST_CASE("tl finetune: the best epoch is kept and named; patience ends early", "[tl]") {
+  const Setting s;
+  const std::string figures = s.folder / "figures.json";
+  const std::vector<std::string> wild{"--method", "head", "--lr",       "20",
+                                      "--epochs", "30",   "--json-out", figures};
+  Outcome o = tl_program(s.command(wild));
+  CAPTURE(o.out, o.err);
+  REQUIRE(o.status == 0);
+  Json json = Json::parse(read_file(figures));
+  const std::size_t kept = json["kept_epoch"];
+  CHECK(json["epochs"].size() == 30);
+  CHECK(json["valid_accuracy"] == json["epochs"][kept - 1]["valid_accuracy"]);
+  CHECK((o.out.find(concat("kept epoch ", kept, ",")) != std::string::npos) == (kept < 30));
+
+  std::vector<std::string> patient = wild;
+  patient.insert(patient.end(), {"--patience", "1"});
+  o = tl_program(s.command(patient));
+  REQUIRE(o.status == 0);
+  json = Json::parse(read_file(figures));
+  CHECK(json["epochs"].size() < 30);
+  CHECK(o.out.find("written: ") != std::string::npos);
+
+  std::vector<std::string> last = wild;
+  last.push_back("--last-epoch");
+  o = tl_program(s.command(last));
+  REQUIRE(o.status == 0);
+  CHECK(Json::parse(read_file(figures))["kept_epoch"] == 30);
+  CHECK(o.out.find("kept epoch") == std::string::npos);
+}
+
 TEST_CASE("tl finetune: a broken image is named and left out, or an error", "[tl]") {
   const Setting s;
   write_file_atomically(fs::path(s.photos) / "red" / "broken.jpg", "this is text");
@@ -223,6 +300,21 @@ TEST_CASE("tl finetune: input that is refused", "[tl]") {
   SECTION("no epochs") { s.refused({"--epochs", "0"}, "--epochs"); }
   SECTION("a method that there is not") {
     s.refused({"--method", "everything"}, "unknown method 'everything'");
+  }
+  SECTION("a recipe that makes no sense") {
+    s.refused({"--optimiser", "adam"}, "unknown optimiser 'adam': expected sgd or adamw");
+    s.refused({"--smoothing", "1.5"}, "--smoothing");
+    s.refused({"--mixup", "-1"}, "--mixup");
+    s.refused({"--mixup", "nan"}, "[mixup] expected an alpha above 0, got nan");
+    s.refused({"--patience", "0"}, "--patience");
+    s.refused({"--lr-later", "-1"}, "--lr-later");
+    s.refused({"--lr-earlier", "much"}, "--lr-earlier");
+    s.refused({"--lr-for", "layer2.*"}, "expected GLOB=RATE such as 'layer4.*=0.001', got 'layer2.*'");
+    s.refused({"--lr-for", "layer2.*=fast"}, "expected GLOB=RATE");
+    s.refused({"--lr-for", "layer9.*=0.1"}, "no parameter matches 'layer9.*'");
+    s.refused({"--augment", "flip=2"}, "[augment] expected a probability of flips in 0 to 1, got 2");
+    s.refused({"--augment", "heavy"}, "[augment] 'heavy': expected none, light, photos or small");
+    s.refused({"--method", "features", "--balance"}, "--method features has no epochs");
   }
   SECTION("a classifier that there is not, or that is no layer") {
     s.refused({"--method", "features", "--classifier", "forest"}, "unknown classifier 'forest'");

@@ -12,6 +12,7 @@
 #include <concepts>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -110,6 +111,14 @@ template <std::same_as<float> T>
 FineTuneResult fine_tune(Model<T>& model, const data::ImageFolder& photos,
                          const FineTuneOptions& options = {});
 
+/// The optimiser that the options say, with the rates of the network's layers: the head's is `lr`.
+template <std::same_as<float> T>
+std::unique_ptr<optim::Optimiser<T>> make_optimiser(const Model<T>& model, const FineTuneOptions& options,
+                                                    double lr);
+
+/// The loss that the options say, on these images.
+CrossEntropyOptions loss_options(const FineTuneOptions& options, const data::Dataset& train);
+
 }  // namespace tl::train
 
 #if TL_KERNELS_DEFINE
@@ -119,4 +128,6 @@ FineTuneResult fine_tune(Model<T>& model, const data::ImageFolder& photos,
 namespace tl::train {
 TL_PRECOMPILED(FineTuneResult fine_tune<float>(Model<float>&, const data::ImageFolder&,
                                                const FineTuneOptions&))
+TL_PRECOMPILED(std::unique_ptr<optim::Optimiser<float>> make_optimiser<float>(const Model<float>&,
+                                                                              const FineTuneOptions&, double))
 }  // namespace tl::train

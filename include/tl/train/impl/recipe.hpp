@@ -1,4 +1,4 @@
-// What fine_tune's options say of a network and its images: an optimiser with its rates, and a loss.
+// The definitions of fine_tune.hpp that make an optimiser and a loss of the options.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +14,7 @@
 
 namespace tl::train {
 
-/// The optimiser of a network's parameters, the head's at this rate.
-template <class T>
+template <std::same_as<float> T>
 std::unique_ptr<optim::Optimiser<T>> make_optimiser(const Model<T>& model, const FineTuneOptions& o,
                                                     double lr) {
   auto groups =
@@ -32,21 +31,16 @@ std::unique_ptr<optim::Optimiser<T>> make_optimiser(const Model<T>& model, const
           .momentum = o.momentum, .weight_decay = o.weight_decay.value_or(1e-4), .nesterov = o.momentum > 0});
 }
 
-/// Weights (classes) by which every class has the same part in the loss; their mean over the images is 1.
-inline Tensor<double> balanced_weights(const data::Dataset& set) {
-  const std::vector<Index> counts = set.class_counts();
+TL_KERNELS_INLINE CrossEntropyOptions loss_options(const FineTuneOptions& o, const data::Dataset& train) {
+  CrossEntropyOptions loss{.smoothing = o.smoothing};
+  if (o.class_weights == ClassWeights::none) return loss;
+  const std::vector<Index> counts = train.class_counts();
   std::vector<double> weights;
   for (const Index count : counts) {
-    weights.push_back(static_cast<double>(set.size()) / static_cast<double>(counts.size()) /
+    weights.push_back(static_cast<double>(train.size()) / static_cast<double>(counts.size()) /
                       static_cast<double>(std::max<Index>(1, count)));
   }
-  return Tensor<double>::from(weights, {static_cast<Index>(counts.size())});
-}
-
-/// The loss to train with on these images.
-inline CrossEntropyOptions loss_options(const FineTuneOptions& o, const data::Dataset& train) {
-  CrossEntropyOptions loss{.smoothing = o.smoothing};
-  if (o.class_weights == ClassWeights::balanced) loss.class_weights = balanced_weights(train);
+  loss.class_weights = Tensor<double>::from(weights, {static_cast<Index>(counts.size())});
   return loss;
 }
 
