@@ -126,6 +126,8 @@ std::ostream& operator<<(std::ostream& out, const Table& table) {
   return out;
 }
 
+Json to_json(const tl::Shape& shape) { return std::vector<Index>(shape.begin(), shape.end()); }
+
 void print_json(const Json& json) {
   constexpr bool ascii_only = true;
   std::cout << json.dump(-1, ' ', ascii_only, Json::error_handler_t::replace) << '\n';

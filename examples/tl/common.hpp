@@ -60,6 +60,7 @@ class Table {
 };
 /// Throws when the file could not be written: better now than after an hour's work.
 void check_writable(const std::filesystem::path& path);
+Json to_json(const tl::Shape& shape);
 /// The one document of a command on standard output.
 void print_json(const Json& json);
 

@@ -7,14 +7,18 @@
 
 #include "commands.hpp"
 #include "common.hpp"
+#include "plan.hpp"
 #include "weights.hpp"
 
 namespace program {
 
 namespace {
 
+using program::to_json;
+
 struct Options {
   std::filesystem::path model;
+  std::string plan;
   bool json = false;
 };
 
@@ -97,8 +101,6 @@ Summary summarise(const tl::Graph<float>& graph, const std::optional<tl::data::P
   s.copies_left = std::count_if(plan.nodes().begin(), plan.nodes().end(), tl::is_layout_copy<float>);
   return s;
 }
-
-Json to_json(const tl::Shape& shape) { return std::vector<Index>(shape.begin(), shape.end()); }
 
 Json values_json(const tl::Graph<float>& graph, const std::vector<tl::ValueId>& ids,
                  const std::vector<tl::Shape>& shapes) {
@@ -246,13 +248,21 @@ void inspect_weights(const Options& o) {
 }
 
 void inspect(const Options& o) {
+  std::optional<tl::transfer::Method> method;
+  if (!o.plan.empty()) method = tl::transfer::Method::parse(o.plan);
   if (is_weights_file(o.model)) return inspect_weights(o);
   const tl::Graph<float> graph = load_graph(o.model);
   const Summary summary = summarise(graph, find_preprocess({}, graph));
+  std::optional<TrainingPlan> plan;
+  if (method)
+    plan = training_plan(graph, *method, summary.shapes[static_cast<std::size_t>(graph.inputs()[0])]);
   if (o.json) {
-    print_json(to_json(o, graph, summary));
+    Json json = to_json(o, graph, summary);
+    if (plan) json["plan"] = to_json(*plan);
+    print_json(json);
   } else {
     print(graph, summary);
+    if (plan) print(*plan);
     if (summary.may_be_folded()) print_recipe();
   }
 }
@@ -265,6 +275,9 @@ void add_inspect(CLI::App& app, Command& chosen) {
   command->add_option("MODEL", o->model, "a network (.onnx), or weights (.pth, .pt, .safetensors)")
       ->required()
       ->type_name("");
+  command
+      ->add_option("--plan", o->plan, "also what tl finetune would freeze by this --method, and how it runs")
+      ->type_name("METHOD");
   command->add_flag("--json", o->json, "one JSON document on standard output");
   command->footer("Example: tl inspect resnet18.onnx");
   command->callback([o, &chosen] { chosen = [o] { inspect(*o); }; });

@@ -60,7 +60,7 @@ void freeze_all_but_last(const Model<T>& model, Index n) {
 /// Freezes the layers that a method never trains.
 template <class T>
 void freeze_for(const Model<T>& model, const Method& method) {
-  if (method.kind == MethodKind::head) freeze_all_but_last(model, 1);
+  if (method.kind == MethodKind::head || method.kind == MethodKind::features) freeze_all_but_last(model, 1);
   if (method.kind == MethodKind::last) freeze_all_but_last(model, method.layers);
 }
 
