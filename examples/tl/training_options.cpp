@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include <tl/data/augment_spec.hpp>
 #include <tl/transfer/layers.hpp>
@@ -97,6 +98,9 @@ tl::data::ImageFolder read_photos(const TrainingOptions& o) {
 }
 
 tl::train::FineTuneOptions training_options(const TrainingOptions& o, const tl::Model<float>& model) {
+  for (const double x : {o.smoothing, o.mixup, o.later_share.value_or(0), o.earlier_share.value_or(0)})
+    TL_CHECK(std::isfinite(x),
+             "expected numbers after --smoothing, --mixup, --lr-later and --lr-earlier, got ", x);
   tl::train::FineTuneOptions t;
   t.method = tl::transfer::Method::parse(o.method);
   t.optimiser = parse_optimiser(o.optimiser);

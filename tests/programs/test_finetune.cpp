@@ -305,7 +305,7 @@ TEST_CASE("tl finetune: input that is refused", "[tl]") {
     s.refused({"--optimiser", "adam"}, "unknown optimiser 'adam': expected sgd or adamw");
     s.refused({"--smoothing", "1.5"}, "--smoothing");
     s.refused({"--mixup", "-1"}, "--mixup");
-    s.refused({"--mixup", "nan"}, "[mixup] expected an alpha above 0, got nan");
+    s.refused({"--mixup", "nan"}, "expected numbers after --smoothing, --mixup");
     s.refused({"--patience", "0"}, "--patience");
     s.refused({"--lr-later", "-1"}, "--lr-later");
     s.refused({"--lr-earlier", "much"}, "--lr-earlier");
