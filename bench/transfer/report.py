@@ -70,8 +70,8 @@ def report(table, title, command, note):
     seeds = ", ".join(map(str, table.seeds))
     images = {f.valid_images for f in table.rows.values()}
     parts = [f"# {title}\n", f"`{command}`\n",
-             f"Mean ± standard deviation over n = {n} seeds ({seeds}), each with photos of its own to train with; the same "
-             f"{max(images)} validate everywhere.\n", f"{note}\n", "## Accuracy, %\n",
+             f"Mean ± standard deviation over n = {n} seeds ({seeds}). Below *all* each has photos of its own to train with; "
+             f"the same {max(images)} validate everywhere.\n", f"{note}\n", "## Accuracy, %\n",
              by_method(table, n, lambda f: 100 * f.accuracy)]
     if any(table.rates(count) for count in table.counts):
         parts += ["*From scratch* is the best of the learning rates below, chosen on the photos that validate, which "
