@@ -45,7 +45,7 @@ class RunFailed(Exception):
 def run(command):
     """(output, seconds, processor seconds, peak MiB) of a program that ends well.
 
-    Linux counts for a child the peak of the process that started it, too: about 15 MiB here, less than any run of tl.
+    Linux counts for a child the peak of the process that started it, too: about 20 MiB here, less than any run of tl.
     """
     with tempfile.TemporaryFile("w+") as output:
         start = time.monotonic()

@@ -128,6 +128,14 @@ class Suite(Temporary):
         self.assertIn("other settings (photos", self.run_suite("--methods", "head")[2])
         self.assertEqual((self.out / "results.csv").read_bytes(), before)
 
+    def test_quick_with_other_photos(self):
+        """Of the monkeys' settings only those stay that say how much is done."""
+        self.assertEqual(self.run_suite("--quick", "--methods", "full", "--seeds", "0", "--counts", "2")[0], 0)
+        (call,) = self.calls()
+        self.assertNotIn("--preprocess", call)
+        self.assertEqual([call[call.index(name) + 1] for name in ("--size", "--lr", "--weights")],
+                         ["96", "0.003", str(self.weights)])
+
     def test_more_seeds_and_methods_are_added(self):
         self.run_suite("--methods", "head", "--seeds", "0")
         self.assertEqual(self.run_suite("--methods", "head,knn", "--seeds", "0,1")[0], 0)
