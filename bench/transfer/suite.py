@@ -30,9 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("TL_SHARED", ROOT.parent / "shared"))
 LITE0 = "resize=256,bicubic,crop=224,mean=127,std=128,rgb"
 QUICK = {"folder": SHARED / "data" / "monkeys", "weights": [SHARED / "models" / "efficientnet_lite0_bn.onnx"],
-         "preprocess": LITE0, "size": 96, "counts": ["5", "20"], "seeds": [0, 1],
+         "preprocess": LITE0, "size": 96, "counts": ["5", "20"], "seeds": [0, 1], "epochs": 3,
          "lr": 0.003}  # tl's own, which is for 224 pixels, leaves full at chance with so few and small photos
-USUAL = {"size": 224, "counts": ["5", "10", "20", "50", "all"], "seeds": [0, 1, 2]}
+USUAL = {"size": 224, "counts": ["5", "10", "20", "50", "all"], "seeds": [0, 1, 2], "epochs": 5}
 
 
 def listed(type_):
@@ -68,14 +68,14 @@ def read_options(arguments):
     parser.add_argument("--methods", type=listed(method), default=list(METHODS), help=f"of {','.join(METHODS)}")
     parser.add_argument("--counts", type=listed(count), help="photos a class (5,10,20,50,all)")
     parser.add_argument("--seeds", type=listed(int), help="(0,1,2)")
-    parser.add_argument("--epochs", type=int, default=5, help="of head, last and full (5)")
+    parser.add_argument("--epochs", type=int, help="of head, last and full (5)")
     parser.add_argument("--last", type=int, help="layers of the last stage (those after the image was last made smaller)")
     parser.add_argument("--lr", type=float, help="learning rate of last and full (tl's own)")
     parser.add_argument("--scratch-rates", type=listed(rate), default=["0.01", "0.03", "0.1", "0.3"],
                         help="learning rates from scratch (0.01,0.03,0.1,0.3)")
     parser.add_argument("--threads", type=int, help="processors (all)")
     parser.add_argument("--out", type=Path, help="folder for the figures (build/transfer/ and a name)")
-    parser.add_argument("--quick", action="store_true", help="5 and 20 photos a class, two seeds, 96 pixels")
+    parser.add_argument("--quick", action="store_true", help="5 and 20 photos a class, two seeds, three epochs, 96 pixels")
     parser.add_argument("--depth", action="store_true", help="the memory of training heads, and nothing else")
     parser.add_argument("--tl", type=Path, default=ROOT / "build" / "bin" / "tl", help="the program")
     o = parser.parse_args(arguments)
