@@ -75,7 +75,8 @@ def report(table, title, command, note):
              by_method(table, n, lambda f: 100 * f.accuracy)]
     if any(table.rates(count) for count in table.counts):
         parts += ["*From scratch* is the best of the learning rates below, chosen on the photos that validate, which "
-                  "flatters it; each was trained about as long as *full* took with the same photos.\n"]
+                  "flatters it. Each got the epochs that should take as long as *full* took with the same photos; the last column "
+                  "there says how long they did take.\n"]
     parts += ["## Seconds of the whole run, by the clock\n", by_method(table, n, lambda f: f.seconds),
               "## Seconds of processor time\n", by_method(table, n, lambda f: f.cpu_seconds),
               "## Peak of resident memory, MiB\n", by_method(table, n, lambda f: f.peak_mib, 0)]
