@@ -23,8 +23,10 @@
 #include <tl/models/resnet.hpp>
 #include <tl/nn/layers.hpp>
 #include <tl/nn/model.hpp>
+#include <tl/nn/table_rows.hpp>
 #include <tl/optim/adamw.hpp>
 #include <tl/optim/groups.hpp>
+#include <tl/optim/row_adagrad.hpp>
 #include <tl/optim/schedule.hpp>
 #include <tl/optim/sgd.hpp>
 #include <tl/train/find_lr.hpp>

@@ -392,7 +392,13 @@ std::vector<Case> lookups_and_losses() {
                            [](const auto& v) { return mean_squared_error(v[0], v[1]); }},
                           {"mean_squared_error of images",
                            {{{2, 3, 2, 2}}, {{2, 3, 2, 2}}},
-                           [](const auto& v) { return mean_squared_error(v[0], v[1]); }}};
+                           [](const auto& v) { return mean_squared_error(v[0], v[1]); }},
+                          {"binary_cross_entropy",
+                           {{{3, 5}}, {{3, 5}}},
+                           [](const auto& v) { return binary_cross_entropy(v[0], v[1]); }},
+                          {"binary_cross_entropy of images",
+                           {{{2, 3, 2, 2}}, {{2, 3, 2, 2}}},
+                           [](const auto& v) { return binary_cross_entropy(v[0], v[1]); }}};
   const auto labels = indices({4, 0, 2, 4, 1}, {5});
   for (double smoothing : {0.0, .1}) {
     for (const Tensor<double>& weights :

@@ -272,4 +272,14 @@ TEST_CASE("losses by hand") {
   error.backward();
   check(a.grad(), {-3, 0});
   check(b.grad(), {3, 0});
+
+  // Logits 0 and log 3: probabilities 1/2 and 3/4; the first is to be 1, the second 0.
+  const V logits = leaf({0, std::log(3.)}, {2}), targets = leaf({1, 0}, {2});
+  const V binary = binary_cross_entropy(logits, targets);
+  CHECK(binary.item() == Approx((std::log(2.) + std::log(4.)) / 2));
+  binary.backward();
+  check(logits.grad(), {-1 / 4., 3 / 8.});  // (p - t) / 2
+  check(targets.grad(), {0, -std::log(3.) / 2});
+  // Far from zero nothing overflows: -log(1 - sigmoid(1000)) is 1000.
+  CHECK(binary_cross_entropy(leaf({1000, -1000}, {2}), leaf({0, 0}, {2})).item() == 500);
 }

@@ -306,6 +306,10 @@ TEST_CASE("look-ups and losses refuse what does not fit") {
          return mean_squared_error(of({2, 3}), of({3}));
        },
        "[mean_squared_error] expected two equal shapes, got (2,3) and (3)"},
+      {[] {
+         return binary_cross_entropy(of({2, 3}), of({3}));
+       },
+       "[binary_cross_entropy] expected two equal shapes, got (2,3) and (3)"},
   });
 }
 

@@ -80,6 +80,8 @@ TEST_CASE("the gradient of a factor reads the other one") {
   STATIC_REQUIRE(equal(Conv2d::reads(1), {.inputs = 0b01u}));
   STATIC_REQUIRE(equal(Conv2d::reads(2), {}));
   STATIC_REQUIRE(reads<MeanSquaredError>({.inputs = 0b11u}, 2));
+  STATIC_REQUIRE(equal(BinaryCrossEntropy::reads(0), {.inputs = 0b11u}));
+  STATIC_REQUIRE(equal(BinaryCrossEntropy::reads(1), {.inputs = 0b01u}));
 }
 
 TEST_CASE("a frozen batch normalisation keeps two vectors of channels") {

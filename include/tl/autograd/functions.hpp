@@ -336,5 +336,10 @@ template <class T>
 Var<T> mean_squared_error(const Var<T>& x, const Var<T>& target) {
   return apply(ops::MeanSquaredError{}, x, target);
 }
+/// Logits and targets in [0,1] of one shape -> scalar
+template <class T>
+Var<T> binary_cross_entropy(const Var<T>& logits, const Var<T>& target) {
+  return apply(ops::BinaryCrossEntropy{}, logits, target);
+}
 
 }  // namespace tl

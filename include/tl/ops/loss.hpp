@@ -74,4 +74,32 @@ struct MeanSquaredError {
   }
 };
 
+/// Binary cross-entropy of logits x with targets t in [0,1], two equal shapes: the mean of softplus(x) - t x,
+/// which is -log sigmoid(x) for a target of 1 and -log(1 - sigmoid(x)) for one of 0.
+///   dx = (sigmoid(x) - t) / size   dt = -x / size
+struct BinaryCrossEntropy {
+  static constexpr std::string_view name = "binary_cross_entropy";
+
+  Shape infer(const Shape& x, const Shape& target) const {
+    TL_CHECK(x == target && x.size() >= 1, "[binary_cross_entropy] expected two equal shapes, got ", x,
+             " and ", target);
+    return {};
+  }
+  template <class T>
+  Tensor<T> forward(const Tensor<T>& x, const Tensor<T>& target) const {
+    infer(x.shape(), target.shape());
+    const Tensor<T> loss = sub(unary(kernels::Unary::softplus, x), mul(target, x));
+    return Tensor<T>::scalar(kernels::reduce_all(kernels::Reduce::sum, loss.size(), loss.data()) /
+                             static_cast<T>(loss.size()));
+  }
+  static constexpr Reads reads(int input) { return {.inputs = input == 0 ? 0b11u : 0b01u}; }
+  template <class T>
+  void backward(const Saved<T>& s, const Tensor<T>& dy, GradSink<T>& d) const {
+    const Tensor<T>& x = s.input(0);
+    const T factor = dy.item() / static_cast<T>(x.size());
+    if (d.wants(0)) d.add(0, scale(sub(unary(kernels::Unary::sigmoid, x), s.input(1)), factor));
+    if (d.wants(1)) d.add(1, scale(x, -factor));
+  }
+};
+
 }  // namespace tl::ops
