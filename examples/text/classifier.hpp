@@ -11,6 +11,7 @@
 
 #include <tl/nn/layers.hpp>
 #include <tl/nn/table_rows.hpp>
+#include <tl/optim/schedule.hpp>
 #include <tl/optim/sgd.hpp>
 
 #include "corpus.hpp"
@@ -70,8 +71,8 @@ inline Batch make_batch(const Bags& bags, std::span<const tl::Index> chosen) {
 struct FitOptions {
   tl::Index classes = 2;
   bool train_vectors = false;  ///< the words' vectors too, not the dense layer alone
-  double lr = 0.1;
-  std::vector<tl::Index> steps;  ///< accuracy is measured after each of these, the last ends the training
+  double lr = 0.1;             ///< falls to 0 by half a cosine
+  tl::Index steps = 100;
   tl::Index batch = 32;
   std::uint64_t seed = 1;
 };
@@ -109,13 +110,10 @@ inline double accuracy(const tl::Var<float>& table, tl::nn::Dense<float>& head, 
 
 }  // namespace classifier_impl
 
-/// Trains on sentences from the words' vectors (V,D), and gives the accuracy on others after each number of
-/// steps asked for.
-inline std::vector<Accuracies> fit(const tl::Tensor<float>& vectors, Bags train, const Bags& valid,
-                                   const Bags& test, const FitOptions& o) {
-  TL_CHECK(!train.words.empty() && !o.steps.empty(),
-           "[fit] expected sentences with known words, and steps, got ", train.words.size(), " words and ",
-           o.steps.size(), " steps");
+/// Trains on sentences from the words' vectors (V,D), and gives the accuracy on others.
+inline Accuracies fit(const tl::Tensor<float>& vectors, Bags train, const Bags& valid, const Bags& test,
+                      const FitOptions& o) {
+  TL_CHECK(!train.words.empty(), "[fit] expected sentences with known words, got ", train.size(), " without");
   const tl::RandomScope weights(o.seed, 0);
   tl::nn::Dense<float> head({.in = vectors.shape(1), .out = o.classes});
   tl::Var<float> table(vectors.clone(), o.train_vectors);
@@ -126,13 +124,13 @@ inline std::vector<Accuracies> fit(const tl::Tensor<float>& vectors, Bags train,
   std::vector<tl::nn::Named<float>> params = head.parameters();
   params.push_back({"words", rows.rows()});
   tl::optim::Sgd<float> sgd({{.params = params, .lr = o.lr}}, {.momentum = 0.9});
+  const tl::optim::Schedule schedule{.kind = tl::optim::ScheduleKind::cosine, .total = o.steps};
 
-  std::vector<Accuracies> result;
   std::vector<tl::Index> order(static_cast<std::size_t>(train.size()));
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<tl::Index>(i);
   tl::Rng rng(o.seed, 1);
   std::size_t at = order.size();
-  for (tl::Index step = 1; step <= o.steps.back(); ++step) {
+  for (tl::Index step = 0; step < o.steps; ++step) {
     if (at >= order.size()) {
       rng.shuffle(order);
       at = 0;
@@ -141,14 +139,11 @@ inline std::vector<Accuracies> fit(const tl::Tensor<float>& vectors, Bags train,
     const Batch b = make_batch(train, std::span<const tl::Index>(order).subspan(at, count));
     at += count;
     tl::cross_entropy(head.forward(sentence_vectors(rows.rows(), b)), b.labels).backward();
-    sgd.step();
+    sgd.step(schedule(step));
     sgd.zero_grad();
-    if (std::find(o.steps.begin(), o.steps.end(), step) == o.steps.end()) continue;
-    if (o.train_vectors) rows.store();
-    result.push_back(
-        {classifier_impl::accuracy(table, head, valid), classifier_impl::accuracy(table, head, test)});
   }
-  return result;
+  if (o.train_vectors) rows.store();
+  return {classifier_impl::accuracy(table, head, valid), classifier_impl::accuracy(table, head, test)};
 }
 
 }  // namespace text

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <tl/nn/init.hpp>
@@ -30,10 +31,23 @@ inline const std::vector<double> rates{0.03, 0.1, 0.3, 1, 3};
 
 /// What one method reaches.
 struct Result {
-  double mean = 0, deviation = 0;  ///< of the accuracy on the test sentences, over the seeds
+  std::vector<double> accuracies;  ///< on the test sentences, one a seed
   double lr = 0;
   tl::Index steps = 0;
 };
+
+inline double mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
+
+/// The standard deviation; 0 for a single value.
+inline double deviation(const std::vector<double>& values) {
+  double squares = 0;
+  for (const double value : values) squares += (value - mean(values)) * (value - mean(values));
+  return values.size() > 1 ? std::sqrt(squares / static_cast<double>(values.size() - 1)) : 0;
+}
 
 /// The training sentences in another order for each seed, `a_class` of each class at most; 0: all.
 inline std::vector<Sentence> labelled_part(std::vector<Sentence> train, tl::Index classes, tl::Index a_class,
@@ -62,21 +76,21 @@ class LearningCurve {
     Result best;
     double best_valid = -1;
     for (const double lr : rates) {
-      std::vector<std::vector<Accuracies>> runs;
-      std::vector<tl::Index> steps;
-      for (tl::Index seed = 0; seed < seeds_; ++seed)
-        runs.push_back(run(method, a_class, lr, static_cast<std::uint64_t>(seed), steps));
-      for (std::size_t at = 0; at < steps.size(); ++at) {
-        double valid = 0, test = 0, squares = 0;
-        for (const auto& r : runs) {
-          valid += r[at].valid / static_cast<double>(seeds_);
-          test += r[at].test / static_cast<double>(seeds_);
+      for (const bool longer : {false, true}) {
+        std::vector<double> valid, test;
+        FitOptions options;
+        options.classes = static_cast<tl::Index>(task_.classes.size());
+        options.train_vectors = method.train_vectors;
+        options.lr = lr;
+        for (tl::Index seed = 0; seed < seeds_; ++seed) {
+          options.seed = static_cast<std::uint64_t>(seed);
+          const Accuracies a = run(method, a_class, longer, options);
+          valid.push_back(a.valid);
+          test.push_back(a.test);
         }
-        for (const auto& r : runs) squares += (r[at].test - test) * (r[at].test - test);
-        if (valid <= best_valid) continue;
-        best_valid = valid;
-        const double deviation = seeds_ > 1 ? std::sqrt(squares / static_cast<double>(seeds_ - 1)) : 0;
-        best = {test, deviation, lr, steps[at]};
+        if (mean(valid) <= best_valid) continue;
+        best_valid = mean(valid);
+        best = {std::move(test), lr, options.steps};
       }
     }
     return best;
@@ -86,21 +100,14 @@ class LearningCurve {
   /// Values of random vectors; those of 1 that embedding layers usually begin with did worse.
   static constexpr double random_size = 0.03;
 
-  std::vector<Accuracies> run(const Method& method, tl::Index a_class, double lr, std::uint64_t seed,
-                              std::vector<tl::Index>& steps) const {
-    const auto classes = static_cast<tl::Index>(task_.classes.size());
-    const Bags train = make_bags(labelled_part(task_.train, classes, a_class, seed), vocabulary_);
-    FitOptions fit_options;
-    fit_options.classes = classes;
-    fit_options.train_vectors = method.train_vectors;
-    fit_options.lr = lr;
-    fit_options.seed = seed;
-    const tl::Index most = std::clamp<tl::Index>(8 * train.size() / fit_options.batch, 400, 1600);
-    steps = fit_options.steps = {most / 8, most / 4, most / 2, most};
+  Accuracies run(const Method& method, tl::Index a_class, bool longer, FitOptions& options) const {
+    const Bags train =
+        make_bags(labelled_part(task_.train, options.classes, a_class, options.seed), vocabulary_);
+    options.steps = std::clamp<tl::Index>(8 * train.size() / options.batch, 400, 1600) / (longer ? 1 : 4);
     return fit(method.pretrained
                    ? vectors_
-                   : tl::nn::random_normal<float>(vectors_.shape(), random_size, tl::Rng(seed, 4)),
-               train, valid_, test_, fit_options);
+                   : tl::nn::random_normal<float>(vectors_.shape(), random_size, tl::Rng(options.seed, 4)),
+               train, valid_, test_, options);
   }
 
   const Task& task_;

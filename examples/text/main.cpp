@@ -4,6 +4,7 @@
 //   build/bin/text                 every task whose texts are on this machine
 //   build/bin/text debian          descriptions of Debian packages alone
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -28,7 +29,7 @@ struct Options {
   fs::path data, status = "/var/lib/dpkg/status", lists = "/var/lib/apt/lists", csv;
   std::vector<Index> sizes{5, 10, 20, 50, 100, 0};
   std::vector<std::string> near{"city", "music", "game", "mail", "film", "bad"};
-  Index seeds = 3, width = 64, words = 2'000'000, min_count = 2;
+  Index seeds = 5, width = 64, words = 2'000'000, min_count = 2;
 };
 
 fs::path default_data() {
@@ -96,6 +97,15 @@ tl::Tensor<float> pretrain(const Options& o, const text::Task& task, const text:
   return vectors;
 }
 
+/// The mean difference and its standard error; both had the same labelled sentences with each seed.
+void print_gain(const text::Result& random, const text::Result& other) {
+  std::vector<double> gains;
+  for (std::size_t i = 0; i < random.accuracies.size(); ++i)
+    gains.push_back(other.accuracies[i] - random.accuracies[i]);
+  const double error = text::deviation(gains) / std::sqrt(static_cast<double>(gains.size()));
+  std::printf("  %+5.1f (%.1f)", 100 * text::mean(gains), 100 * error);
+}
+
 /// Prints the table of a task and adds it to `csv`.
 void learning_curve(const Options& o, const text::Task& task, std::ostream& csv) {
   for (const std::string& note : task.notes) std::cout << "  " << note << '\n';
@@ -107,20 +117,24 @@ void learning_curve(const Options& o, const text::Task& task, std::ostream& csv)
       "by "
       "%zu validation sentences\n  labelled a class",
       task.test.size(), static_cast<long long>(o.seeds), task.valid.size());
-  for (const text::Method& method : text::methods) std::printf("%14s", method.name.c_str());
-  std::printf("   gain: frozen  fine-tuned\n");
+  for (const text::Method& method : text::methods) std::printf("%16s", method.name.c_str());
+  std::printf("   gain: frozen   fine-tuned\n");
   for (const Index size : o.sizes) {
     std::printf("  %16s", size > 0 ? std::to_string(size).c_str() : "all");
-    std::vector<double> means;
+    std::vector<text::Result> results;
     for (const text::Method& method : text::methods) {
-      const text::Result r = curve.measure(method, size);
-      means.push_back(100 * r.mean);
-      std::printf("   %5.1f +- %-3.1f", 100 * r.mean, 100 * r.deviation);
-      csv << task.name << ',' << size << ',' << method.name << ',' << r.mean << ',' << r.deviation << ','
-          << r.lr << ',' << r.steps << '\n';
+      results.push_back(curve.measure(method, size));
+      const text::Result& r = results.back();
+      const double mean = text::mean(r.accuracies), deviation = text::deviation(r.accuracies);
+      std::printf("   %5.1f +- %-4.1f", 100 * mean, 100 * deviation);
+      csv << task.name << ',' << size << ',' << method.name << ',' << mean << ',' << deviation << ',' << r.lr
+          << ',' << r.steps << '\n';
       std::fflush(stdout);
     }
-    std::printf("   %+12.1f  %+10.1f\n", means[1] - means[0], means[2] - means[0]);
+    print_gain(results[0], results[1]);
+    print_gain(results[0], results[2]);
+    std::printf("\n");
+    std::fflush(stdout);
   }
 }
 

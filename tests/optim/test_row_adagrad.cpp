@@ -1,4 +1,6 @@
 // Adagrad over rows: steps followed with a pencil, rows that are not read, and an objective it must minimise.
+#include <cmath>
+
 #include <tl/optim/row_adagrad.hpp>
 #include "support/tensors.hpp"
 
@@ -24,10 +26,10 @@ TEST_CASE("row adagrad by hand") {
     adagrad.step(rows, step == 0 ? 1 : .1);
   }
   const double both = .5 / std::sqrt(50.) + .05 / std::sqrt(100.);
-  CHECK(table.value()(0, 0) == Approx(1 - 6 * both));
-  CHECK(table.value()(0, 1) == Approx(1 - 8 * both));
-  CHECK(table.value()(1, 0) == 5);
-  CHECK(table.value()(1, 1) == 5);
+  CHECK(table.value().at(0, 0) == Approx(1 - 6 * both));
+  CHECK(table.value().at(0, 1) == Approx(1 - 8 * both));
+  CHECK(table.value().at(1, 0) == 5);
+  CHECK(table.value().at(1, 1) == 5);
 }
 
 TEST_CASE("row adagrad leaves a row without gradient where it is, and minimises") {
