@@ -20,6 +20,9 @@ import numpy as np
 
 from networks import NETWORKS, coarse_images, difference, export, network, onnxruntime_logits
 
+# Networks that hardly tell images of one contrast apart. For others a strong one is no test: the logits of
+# efficientnet_b0 then depend on rounding, and onnxruntime's are 3 % from those in double.
+FAINT = ["squeezenet1_1", "shufflenet_v2_x1_0"]
 KINDS = ["folded", "kept", "dynamo"]
 MOST = 2e-4
 
@@ -31,7 +34,8 @@ def image_size(name):
 def compare(tl, path, name, folder):
     """What the table says, and whether it is good."""
     x = coarse_images(2, image_size(name))
-    x[1] *= 2  # of other contrast too: without it squeezenet, which has no batch normalisation, hardly tells them apart
+    if name in FAINT:
+        x[1] *= 2
     np.save(folder / "x.npy", x)
     want = onnxruntime_logits(path, x)
     apart = np.abs(want[0] - want[1]).max() / np.abs(want).max()

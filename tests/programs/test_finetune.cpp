@@ -262,6 +262,35 @@ TEST_CASE("tl finetune: the best epoch is kept and named; patience ends early", 
   CHECK(o.out.find("kept epoch") == std::string::npos);
 }
 
+TEST_CASE("tl finetune: features are kept between runs, and the frozen part's hash is told", "[tl]") {
+  const Setting s;
+  const std::string cache = s.folder / "cache", figures = s.folder / "figures.json";
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all{"--cache", cache, "--json-out", figures};
+    all.insert(all.end(), more.begin(), more.end());
+    const Outcome o = tl_program(s.command(all));
+    CAPTURE(o.out, o.err);
+    REQUIRE(o.status == 0);
+    return std::pair(o.out, Json::parse(std::ifstream(figures)));
+  };
+  const auto [first, first_json] = run({"--method", "head"});
+  CHECK(first.find("features: 16 rows computed, all others found in " + cache) != std::string::npos);
+  CHECK(first_json["features_computed"] == 16);
+  const std::string written = read_file(s.out), hash = first_json["frozen_sha256"];
+  CHECK(hash.size() == 64);
+  CHECK(first.find("SHA-256 " + hash.substr(0, 16) + " before and after") != std::string::npos);
+
+  const auto [second, second_json] = run({"--method", "head"});
+  CHECK(second.find("features: 0 rows computed") != std::string::npos);
+  CHECK(second_json["frozen_sha256"] == hash);
+  CHECK(read_file(s.out) == written);
+  CHECK(run({"--method", "features"}).second["features_computed"] == 0);
+  CHECK(run({"--method", "head", "--views", "3"}).second["features_computed"] ==
+        3 * 12);  // 4 validate, as before
+  CHECK(run({"--method", "head", "--size", "24"}).second["features_computed"] == 16);
+  CHECK_FALSE(run({"--method", "full"}).second["frozen_sha256"].get<std::string>().size() == 64);
+}
+
 TEST_CASE("tl finetune: a broken image is named and left out, or an error", "[tl]") {
   const Setting s;
   write_file_atomically(fs::path(s.photos) / "red" / "broken.jpg", "this is text");
@@ -339,6 +368,30 @@ TEST_CASE("tl finetune: input that is refused", "[tl]") {
     s.out = s.photos;
     s.refused({}, "cannot write");
   }
+}
+
+TEST_CASE("tl finetune: a folder for features that cannot be made", "[tl]") {
+  const Setting s;
+  std::ofstream(s.folder / "file") << "in the way";
+  s.refused({"--method", "head", "--cache", s.folder / "file"}, "choose another one for the features");
+  s.refused({"--views", "0"}, "--views");
+}
+
+TEST_CASE("tl inspect: what a method freezes and how it runs", "[tl]") {
+  const Setting s;
+  const Outcome text = tl_program({"inspect", s.weights, "--plan", "head"});
+  CAPTURE(text.out, text.err);
+  CHECK(text.status == 0);
+  CHECK(text.out.find("plan of tl finetune --method head") != std::string::npos);
+  const Json head = Json::parse(tl_program({"inspect", s.weights, "--plan", "head", "--json"}).out)["plan"];
+  CHECK(head["features_shape"] == Json({1, 16}));
+  CHECK(head["trained_parameters"] == 7 * 16 + 7);
+  CHECK(head["batch_norms_folded"] == 6);
+  CHECK_FALSE(head["operations"].contains("batch_norm"));
+  const Json full = Json::parse(tl_program({"inspect", s.weights, "--plan", "full", "--json"}).out)["plan"];
+  CHECK(full["frozen_layers"] == 0);
+  CHECK(full["features_shape"] == Json({1, 3, 16, 16}));
+  check_refused({"inspect", s.weights, "--plan", "all"}, "unknown method 'all'");
 }
 
 TEST_CASE("tl finetune: where nothing says how images are prepared, the assumption is told", "[tl]") {
