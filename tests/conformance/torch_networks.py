@@ -6,7 +6,8 @@ usage: torch_networks.py TL [--only TEXT] [--out FILE.md]
 TL is the program, build/bin/tl. The packages torch, torchvision, onnx, onnxscript and onnxruntime are needed. Every
 network is exported by the older exporter with batch normalisation folded and kept, and with dynamo=True. Weights are
 random; batch normalisations get random scales and shifts, and statistics from a pass in training mode, so that the
-logits of different images differ. The table holds, for each file, the largest difference of logits over the largest
+logits of different images differ: by how much those of the two that differ most do, over the largest logit, stands
+in the table. Before it stands, for each file, the largest difference from onnxruntime's logits over the largest
 logit, which must be at most 2e-4; exit status 1 when one is more or a file cannot be read.
 """
 import argparse
@@ -20,9 +21,7 @@ import numpy as np
 
 from networks import NETWORKS, coarse_images, difference, export, network, onnxruntime_logits
 
-# Networks that hardly tell images of one contrast apart. For others a strong one is no test: the logits of
-# efficientnet_b0 then depend on rounding, and onnxruntime's are 3 % from those in double.
-FAINT = ["squeezenet1_1", "shufflenet_v2_x1_0"]
+IMAGES = 8
 KINDS = ["folded", "kept", "dynamo"]
 MOST = 2e-4
 
@@ -33,12 +32,10 @@ def image_size(name):
 
 def compare(tl, path, name, folder):
     """What the table says, and whether it is good."""
-    x = coarse_images(2, image_size(name))
-    if name in FAINT:
-        x[1] *= 2
+    x = coarse_images(IMAGES, image_size(name))
     np.save(folder / "x.npy", x)
     want = onnxruntime_logits(path, x)
-    apart = np.abs(want[0] - want[1]).max() / np.abs(want).max()
+    apart = (want.max(axis=0) - want.min(axis=0)).max() / np.abs(want).max()  # of the two that differ most
     done = subprocess.run([tl, "run", path, "--input", f"image={folder / 'x.npy'}", "--output",
                            f"logits={folder / 'y.npy'}"], capture_output=True, text=True)
     if done.returncode != 0:
