@@ -154,6 +154,7 @@ void finetune(const Options& o) {
   const tl::data::ImageFolder photos = read_photos(o);
   check_writable(o.out);
   if (!o.json_out.empty()) check_writable(o.json_out);
+  if (!o.cache.empty()) tl::transfer::make_feature_folder(o.cache);
 
   tl::transfer::replace_head(*model, photos.classes(), o.seed);
   if (o.from_scratch) tl::transfer::reset_parameters(*model, o.seed);

@@ -225,5 +225,5 @@ TEST_CASE("two runs may fill the folder at once", "[cache]") {
     got->copy(i, row.data());
     CHECK(std::equal(row.begin(), row.end(), rows.data() + 3 * (3 - i)));
   }
-  CHECK_THROWS_WITH(transfer::FeatureCache("/proc/none", recipe), contains("cannot make the folder"));
+  CHECK_THROWS_WITH(transfer::FeatureCache("/proc/none", recipe), contains("cannot write to the folder"));
 }

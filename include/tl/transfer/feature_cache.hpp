@@ -11,7 +11,10 @@
 // row, SHA-256 of all before it (32), rows of float32.
 #pragma once
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -20,6 +23,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -28,6 +32,15 @@
 
 namespace tl::transfer {
 
+/// Makes a folder for features, where there is none. Throws when files cannot be written to it.
+inline void make_feature_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error && ::access(folder.c_str(), W_OK) != 0) error = std::error_code(errno, std::generic_category());
+  TL_CHECK(!error, "cannot write to the folder '", folder.string(), "': ", error.message(),
+           ": choose another one for the features");
+}
+
 class FeatureCache {
  public:
   using Key = Sha256Digest;
@@ -35,10 +48,7 @@ class FeatureCache {
   /// Rows of one recipe below `folder`, which is made where it is missing.
   FeatureCache(const std::filesystem::path& folder, const Sha256Digest& recipe)
       : folder_(folder / hex(recipe).substr(0, 32)) {
-    std::error_code error;
-    std::filesystem::create_directories(folder_, error);
-    TL_CHECK(!error && std::filesystem::is_directory(folder_), "cannot make the folder '", folder_.string(),
-             "': ", error.message(), ": choose another one for the features");
+    make_feature_folder(folder_);
     std::vector<std::filesystem::path> paths;
     for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
       if (entry.path().extension() == extension) paths.push_back(entry.path());
