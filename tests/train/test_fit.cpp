@@ -4,8 +4,8 @@
 #include <tl/optim/groups.hpp>
 #include <tl/optim/sgd.hpp>
 #include <tl/train/fit.hpp>
-#include <tl/transfer/stored_features.hpp>
 #include <tl/transfer/layers.hpp>
+#include <tl/transfer/stored_features.hpp>
 
 #include "transfer/networks.hpp"
 

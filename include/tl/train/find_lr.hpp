@@ -45,10 +45,10 @@ struct LrCurve {
 /// A sweep in progress: puts everything back when it ends. Gradients are dropped.
 class LrSweep {
  public:
-  LrSweep(nn::Module<float>& model, optim::Optimiser<float>& optimiser, const FindLrOptions& options)
+  LrSweep(nn::Module<float>& model, optim::Optimiser<float>& optimiser, FindLrOptions options)
       : model_(model),
         optimiser_(optimiser),
-        o_(options),
+        o_(std::move(options)),
         before_(model),
         was_training_(model.is_training()) {
     TL_CHECK(o_.lowest > 0 && o_.lowest < o_.highest && std::isfinite(o_.highest) && o_.steps >= 2,

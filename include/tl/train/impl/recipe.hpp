@@ -36,6 +36,7 @@ TL_KERNELS_INLINE CrossEntropyOptions loss_options(const FineTuneOptions& o, con
   if (o.class_weights == ClassWeights::none) return loss;
   const std::vector<Index> counts = train.class_counts();
   std::vector<double> weights;
+  weights.reserve(counts.size());
   for (const Index count : counts) {
     weights.push_back(static_cast<double>(train.size()) / static_cast<double>(counts.size()) /
                       static_cast<double>(std::max<Index>(1, count)));
