@@ -124,7 +124,7 @@ Tensor<T> pad(const Tensor<T>& x, const std::vector<Index>& before, const std::v
   Shape shape = x.shape(), inside = x.shape();
   Strides from = x.strides();
   Strides at{};
-  const T* src = x.data();
+  Index begin = 0;
   for (int axis = 0; axis < x.rank(); ++axis) {
     const auto a = static_cast<std::size_t>(axis);
     shape[axis] = x.shape(axis) + before[a] + after[a];
@@ -133,7 +133,7 @@ Tensor<T> pad(const Tensor<T>& x, const std::vector<Index>& before, const std::v
     const Index first = std::max<Index>(0, -before[a]);  // the first element of x that survives
     at[a] = std::max<Index>(0, before[a]);
     inside[axis] = std::max<Index>(0, std::min(x.shape(axis) - first, shape[axis] - at[a]));
-    src += first * from[a];
+    begin += first * from[a];
   }
   Tensor<T> y = Tensor<T>::full(shape, value, x.layout());
   if (inside.size() == 0) return y;
@@ -141,7 +141,7 @@ Tensor<T> pad(const Tensor<T>& x, const std::vector<Index>& before, const std::v
   T* dst = y.mutable_data();
   for (int axis = 0; axis < x.rank(); ++axis)
     dst += at[static_cast<std::size_t>(axis)] * to[static_cast<std::size_t>(axis)];
-  move_impl::copy_window(inside, src, from, dst, to, x.layout());
+  move_impl::copy_window(inside, x.data() + begin, from, dst, to, x.layout());
   return y;
 }
 
@@ -149,6 +149,7 @@ Tensor<T> pad(const Tensor<T>& x, const std::vector<Index>& before, const std::v
 template <class T>
 Tensor<T> concat(std::span<const Tensor<T>> parts, int axis, const Shape& shape) {
   Tensor<T> y = Tensor<T>::empty(shape, parts[0].layout());
+  if (y.size() == 0) return y;
   const Strides to = y.strides();
   T* dst = y.mutable_data();
   for (const Tensor<T>& part : parts) {
