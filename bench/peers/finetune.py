@@ -8,7 +8,8 @@ epoch and from line to line after it; how many times as fast each way of tl was 
 with the interval that holds the middle half of the turns; accuracy; and the peak of the resident memory, polled, of the
 command and of it with its workers (whose shared pages count more than once). PyTorch's side is finetune_torch.py.
 
---memory: networks of growing depth in place of the times, random weights, 64 photos, batches of 16.
+--memory: networks of growing depth in place of the times, random weights, 64 photos, batches of 16; tl also with
+TL_WINOGRAD=0, which keeps weights as large as they are in the file.
 """
 import argparse
 import json
@@ -29,9 +30,10 @@ PREPROCESS = "resize=256,bicubic,crop=224,mean=127,std=128,rgb"
 EPOCHS = 5
 TORCH = Path(__file__).with_name("finetune_torch.py")
 NAMES = {"features": "**tl**, `--method features`", "head": f"**tl**, `--method head --epochs {EPOCHS}`",
+         "direct": "**tl**, the same with `TL_WINOGRAD=0`",
          "cached": f"PyTorch, features cached, {EPOCHS} epochs", "epochs": f"PyTorch, {EPOCHS} epochs"}
 OURS, THEIRS = ["features", "head"], ["cached", "epochs"]
-DEPTHS = ["resnet18", "resnet34", "resnet50"]
+DEPTHS = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
 
 @dataclass
@@ -61,14 +63,14 @@ def children(pid):
         return []  # it has ended
 
 
-def run(command, poll=0.05):
+def run(command, poll=0.05, environment=None):
     """Figures of a command that prints a line beginning with `epoch` after each; its memory is read from time to time.
 
     wait4's ru_maxrss would be of no use: it begins with what this process takes.
     """
     begin, lines, text, peaks, done = time.perf_counter(), [], [], {}, threading.Event()
     process = subprocess.Popen([str(word) for word in command], text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT)
+                               stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
 
     def watch():
         while not done.wait(poll):
@@ -95,9 +97,9 @@ def run(command, poll=0.05):
 def command_of(way, o, folder, model, state=None, batch=32, network="efficientnet_lite0"):
     """The command of a way to fine-tune, which writes its figures to folder/figures.json."""
     figures = ["--json-out", folder / "figures.json", "--batch", batch, "--threads", o.threads]
-    if way in OURS:
-        epochs = ["--epochs", EPOCHS] if way == "head" else []
-        return [o.tl, "finetune", o.photos, "--weights", model, "--method", way, "--preprocess", PREPROCESS,
+    if way in (*OURS, "direct"):
+        method, epochs = ("features", []) if way == "features" else ("head", ["--epochs", EPOCHS])
+        return [o.tl, "finetune", o.photos, "--weights", model, "--method", method, "--preprocess", PREPROCESS,
                 "--out", folder / "tl.onnx", *epochs, *figures]
     weights = ["--weights", state] if state else []
     return [sys.executable, TORCH, o.photos, "--network", network, "--mode", way, "--epochs", EPOCHS,
@@ -105,7 +107,8 @@ def command_of(way, o, folder, model, state=None, batch=32, network="efficientne
 
 
 def play(way, o, folder, model, **options):
-    figures = run(command_of(way, o, folder, model, **options))
+    environment = {"TL_WINOGRAD": "0"} if way == "direct" else None
+    figures = run(command_of(way, o, folder, model, **options), environment=environment)
     figures.accuracy = json.loads((folder / "figures.json").read_text())["valid_accuracy"]
     return figures
 
@@ -174,9 +177,9 @@ def measure_memory(o, folder):
     rows = []
     for network in DEPTHS:
         model = export(network, False, folder, o.models)
-        for way in ("head", "cached", "epochs"):
+        for way in ("head", "direct", *THEIRS):
             figures = play(way, o, folder, model, batch=16, network=network)
-            rows.append((network, way, figures, ours if way == "head" else theirs, model.stat().st_size / 2**20))
+            rows.append((network, way, figures, theirs if way in THEIRS else ours, model.stat().st_size / 2**20))
             print(f"{network}, {NAMES[way]}: {figures.peak:.0f} MB", file=sys.stderr)
     return memory_table(rows)
 

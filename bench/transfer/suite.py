@@ -30,8 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("TL_SHARED", ROOT.parent / "shared"))
 LITE0 = "resize=256,bicubic,crop=224,mean=127,std=128,rgb"
 QUICK = {"folder": SHARED / "data" / "monkeys", "weights": [SHARED / "models" / "efficientnet_lite0_bn.onnx"],
-         "preprocess": LITE0, "size": 96, "counts": ["5", "20"], "seeds": [0, 1], "epochs": 3,
-         "lr": 0.003}  # tl's own, which is for 224 pixels, leaves full at chance with so few and small photos
+         "preprocess": LITE0, "size": 96, "counts": ["5", "20"], "seeds": [0, 1], "epochs": 3}
 USUAL = {"size": 224, "counts": ["5", "10", "20", "50", "all"], "seeds": [0, 1, 2], "epochs": 5}
 
 
