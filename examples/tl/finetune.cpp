@@ -57,6 +57,11 @@ void show_epoch(const tl::train::EpochReport& r) {
 
 std::string classifier_of(const Options& o) { return o.classifier.empty() ? "softmax" : o.classifier; }
 
+/// The epoch whose network it is, from 1 on; 0: the one before, of the head alone.
+std::size_t kept(const tl::train::FineTuneResult& result) {
+  return result.kept_epoch ? *result.kept_epoch + 1 : 0;
+}
+
 Json to_json(const Options& o, const tl::train::FineTuneResult& result, const std::string& method) {
   Json json = {{"folder", o.folder.string()},
                {"weights", o.weights.string()},
@@ -81,7 +86,7 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
                               {"seconds", r.seconds}});
   }
   if (method == "features") json["classifier"] = classifier_of(o);
-  if (!result.history.empty()) json["kept_epoch"] = result.kept_epoch + 1;
+  if (!result.history.empty()) json["kept_epoch"] = kept(result);
   json["valid_accuracy"] = result.valid->accuracy();
   json["classes"] = Json::array();
   for (Index c = 0; c < result.valid->classes(); ++c) {
@@ -193,8 +198,11 @@ void finetune(const Options& o) {
   if (!result.frozen_hash.empty())
     std::cout << "frozen and unchanged: " << counted(result.frozen_tensors, "tensor") << ", SHA-256 "
               << result.frozen_hash.substr(0, 16) << " before and after\n";
-  if (result.kept_epoch + 1 < result.history.size())
-    std::cout << "kept epoch " << result.kept_epoch + 1 << ", the best of the validation" << std::endl;
+  if (kept(result) == 0 && !result.history.empty())
+    std::cout
+        << "kept the network with the head alone trained: no later epoch was better on the validation\n";
+  else if (kept(result) < result.history.size())
+    std::cout << "kept epoch " << kept(result) << ", the best of the validation\n";
   std::cout << "trained " << grouped(result.trained_elements) << " parameters; right for "
             << result.valid->correct() << " of " << counted(result.valid->count(), "validation image") << ": "
             << percent(result.valid->accuracy()) << "\nwritten: " << printable(o.out.string()) << std::endl;

@@ -511,12 +511,30 @@ TEST_CASE("the epoch that validates best is kept, unless told otherwise") {
     CHECK(end.kept_epoch == 5);
     const data::Loader valid(kept.valid_set, plain_steps);
     for (const auto& [network, result] : {std::pair(model, kept), {last, end}}) {
-      CHECK(result.valid->correct() == result.history[result.kept_epoch].valid->correct());
+      CHECK(result.valid->correct() == result.history[result.kept_epoch.value()].valid->correct());
       CHECK(train::evaluate(*network, valid).loss() == Approx(result.valid->loss()).epsilon(1e-6));
     }
-    earlier |= kept.kept_epoch < 5;
+    earlier |= kept.kept_epoch.value() < 5;
   }
   CHECK(earlier);
+}
+
+TEST_CASE("the network with the head alone trained is kept where no later epoch is better") {
+  const Photos photos(10);
+  const ModelPtr before = small_resnet();
+  std::vector<bool> kept_head;
+  for (const bool keep_best : {true, false}) {
+    const ModelPtr model = small_resnet();
+    FineTuneOptions options = options_of("full");
+    options.keep_best = keep_best;
+    options.rates = {{"*conv*", 30}};  // what the layers below know is lost
+    const FineTuneResult result = fine_tune(*model, photos.set, options);
+    kept_head.push_back(!result.kept_epoch);
+    CHECK(same_bits(state_of(*model, "*conv*"), state_of(*before, "*conv*")) == keep_best);
+    CHECK(train::evaluate(*model, data::Loader(result.valid_set, plain_steps)).correct() ==
+          result.valid->correct());
+  }
+  CHECK(kept_head == std::vector<bool>{true, false});
 }
 
 TEST_CASE("patience ends a fine-tuning that no longer improves; it is not stopped") {

@@ -51,13 +51,14 @@ struct FineTuneOptions {
   double later_share = 0.1, earlier_share = 0.03;   ///< of the head's rate, for the layers below it
   /// Rates of parameters whose names match a glob, in place of the shares; of several the last.
   std::vector<std::pair<std::string, double>> rates{};
-  /// The head alone for one epoch before the layers below it move: gradients through a random head would
-  /// spoil what they know (Kumar et al. 2022, https://arxiv.org/abs/2202.10054). Not for training from
-  /// scratch.
+  /// The head alone, on features computed once, before the layers below it move: gradients through a random
+  /// head would spoil what they know (Kumar et al. 2022, https://arxiv.org/abs/2202.10054). Not for training
+  /// from scratch.
   bool head_first = true;
   double mixup = 0;  ///< alpha of train/mixup.hpp, such as 0.2; 0: none
   /// In the end the network is that of the epoch with the best validation accuracy (of equal ones, the lowest
-  /// loss), and not of the last one. Chosen by these images, their figures are a little too good.
+  /// loss), and not of the last one; where none was better, that of the head trained first. Chosen by these
+  /// images, their figures are a little too good.
   bool keep_best = true;
   Index patience = 0;  ///< epochs without a lower validation loss that end the training; 0: none do
   /// Batch normalisations keep to their running statistics; docs/benchmarks.md tells what that is worth.
@@ -88,8 +89,9 @@ struct FineTuneOptions {
 
 struct FineTuneResult {
   std::vector<EpochReport> history;
-  std::optional<Evaluation> valid;     ///< of the network as it is now
-  std::size_t kept_epoch = 0;          ///< the epoch of the history whose network it is
+  std::optional<Evaluation> valid;  ///< of the network as it is now
+  /// The epoch of the history whose network it is; none: the one before, of the head alone.
+  std::optional<std::size_t> kept_epoch{};
   std::vector<data::Skipped> skipped;  ///< images that could not be read
   Index trained_elements = 0;          ///< parameters that were trained, elements counted
   /// SHA-256 of the part below all that was trained in the last stage, the same before and after it; empty

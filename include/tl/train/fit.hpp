@@ -58,12 +58,15 @@ struct FitOptions {
   std::function<bool()> should_stop{};  ///< asked after every step; the epoch in progress is given up
 };
 
-/// The position of the epoch of the best validation accuracy; of equal ones the one of lower loss, then the
-/// earlier. Every epoch must have been validated.
+/// The higher accuracy, of equal ones the lower loss.
+inline bool better(const Evaluation& a, const Evaluation& b) {
+  return std::pair(-a.accuracy(), a.loss()) < std::pair(-b.accuracy(), b.loss());
+}
+/// The position of the epoch of the best validation, of equal ones the earlier. Every epoch must have been
+/// validated.
 inline std::size_t best_epoch(const std::vector<EpochReport>& history) {
   TL_CHECK(!history.empty(), "[fit] expected at least one epoch, got none");
-  const auto key = [](const EpochReport& r) { return std::pair(-r.valid->accuracy(), r.valid->loss()); };
-  const auto less = [&](const EpochReport& a, const EpochReport& b) { return key(a) < key(b); };
+  const auto less = [](const EpochReport& a, const EpochReport& b) { return better(*a.valid, *b.valid); };
   return static_cast<std::size_t>(std::min_element(history.begin(), history.end(), less) - history.begin());
 }
 

@@ -12,6 +12,7 @@
 #include <tl/io/metadata.hpp>
 #include <tl/train/fine_tune.hpp>
 #include <tl/train/impl/recipe.hpp>
+#include <tl/train/snapshot.hpp>
 #include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
 #include <tl/transfer/preprocess.hpp>
@@ -91,10 +92,11 @@ class Run {
     if (o_.method.kind == transfer::MethodKind::gradual) return train_gradually(trainable);
     if (o_.head_first && o_.method.kind != transfer::MethodKind::head) {
       transfer::freeze_all_but_last(model_, 1);
-      note("first the head alone, for one epoch");
-      stage(1, false);
+      note("first the head alone");
+      stage(o_.epochs, false);
       trainable.restore();
       if (result_.stopped) return;
+      if (o_.keep_best) with_new_head_.emplace(model_);
       note("then the layers below it too");
     }
     transfer::freeze_for(model_, o_.method);
@@ -102,7 +104,13 @@ class Run {
       if (const Index n = transfer::freeze_batch_norm(model_); n > 0)
         note(concat(n, " batch normalisations keep to their running statistics"));
     }
+    const std::optional<Evaluation> before = result_.valid;
     stage(o_.epochs, true);
+    if (with_new_head_ && !result_.stopped && better(*before, *result_.valid)) {
+      with_new_head_->restore();
+      result_.valid = before;
+      result_.kept_epoch.reset();
+    }
   }
 
   /// One more stage of the network with every epoch, from the head down.
@@ -155,8 +163,8 @@ class Run {
     const bool has_prefix = cut != model_.graph().inputs()[0];
     const bool only_head = only_head_is_trained();
     const Index views = last ? std::min(o_.views, epochs) : 0;  // an epoch trains on one view
-    const data::Augment augment =
-        o_.augment.value_or(only_head && views == 0 ? data::Augment::none() : data::Augment{});
+    data::Augment augment = data::Augment::none();
+    if (last) augment = o_.augment.value_or(only_head && views == 0 ? augment : data::Augment{});
     result_.frozen_hash.clear();
     result_.frozen_tensors = 0;
     std::optional<FrozenPart> frozen;
@@ -270,8 +278,9 @@ class Run {
     fit_options.should_stop = [this] { return result_.stopped = o_.should_stop && o_.should_stop(); };
     std::vector<EpochReport> history = fit(network, *optimiser, train, fit_options, &valid);
     if (!history.empty()) {
-      result_.kept_epoch = fit_options.keep_best ? best_epoch(history) : history.size() - 1;
-      result_.valid = history[result_.kept_epoch].valid;
+      const std::size_t kept = fit_options.keep_best ? best_epoch(history) : history.size() - 1;
+      result_.kept_epoch = kept;
+      result_.valid = history[kept].valid;
     }
     if (last) result_.history = std::move(history);
   }
@@ -321,6 +330,7 @@ class Run {
   const FineTuneOptions& o_;
   FineTuneResult result_{};
   Index batch_size_ = 0;
+  std::optional<Snapshot<T>> with_new_head_{};       ///< before the layers below it are trained
   double features_squared_ = 0;                      ///< mean of |x|^2 of what the head reads; 0: not known
   std::function<void(Index epoch)> before_epoch_{};  ///< of the method gradual
 };
