@@ -77,6 +77,7 @@ double train(const Options& o, const tl::data::ImageFolder& photos, bool from_sc
   t.batch_size = o.batch;
   t.lr = o.lr;
   t.later_share = 0.3, t.earlier_share = 0.1;  // thumbnails are far from photos: the layers below move more
+  t.keep_best = false;  // an epoch chosen by the photos held out would make their accuracy too good
   t.seed = seed;
   t.preprocess = tl::transfer::with_size(tl::transfer::preprocess_of(model.graph()).steps, o.size);
   if (from_scratch) {

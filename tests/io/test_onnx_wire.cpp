@@ -159,6 +159,22 @@ TEST_CASE("onnx wire: nesting is limited", "[onnx]") {
   CHECK_THROWS_WITH(decode_model(model, "deep"), contains("nested"));
 }
 
+TEST_CASE("onnx: a file written piece by piece has the bytes of one encoded at once", "[onnx]") {
+  const std::vector<float> elements(300, 1.5f);
+  ModelProto whole = sample(), without = sample();
+  std::vector<LateInitializer> late;
+  for (const std::size_t count : {0u, 1u, 300u}) {
+    const std::string_view raw(reinterpret_cast<const char*>(elements.data()), count * sizeof(float));
+    TensorProto tensor = raw_tensor(DataType::float32, {static_cast<std::int64_t>(count)}, raw);
+    whole.graph.initializers.push_back(tensor);
+    tensor.has_raw_data = false;
+    late.push_back({tensor, raw.size(), [raw](const LateInitializer::Sink& sink) { sink(raw); }});
+  }
+  std::string pieces;
+  write_model(without, late, [&](std::string_view piece) { pieces += piece; });
+  CHECK(pieces == encode_model(whole));
+}
+
 TEST_CASE("onnx tensors: every stored type becomes float or an integer", "[onnx]") {
   const auto check = [](DataType type, auto stored, const std::vector<double>& wanted) {
     const TensorProto tensor = raw_tensor(type, {static_cast<std::int64_t>(stored.size())}, bytes_of(stored));

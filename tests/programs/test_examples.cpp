@@ -9,6 +9,7 @@
 #include <tl/core/file.hpp>
 #include <tl/data/encode.hpp>
 #include <tl/io/metadata.hpp>
+#include <tl/io/npy.hpp>
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/onnx/save.hpp>
 #include <tl/nn/layers.hpp>
@@ -107,6 +108,22 @@ TEST_CASE("training_loop prints a line an epoch") {
   CHECK(contains(nothing.err, "there is no folder"));
 }
 
+TEST_CASE("network_on_features learns from the features of a network, and writes them") {
+  const TemporaryFolder folder;
+  put_photos(folder / "photos");
+  put_network(folder / "weights.onnx");
+  const std::string arguments =
+      folder.path().string() + "/photos " + folder.path().string() + "/weights.onnx 40 ";
+  const Ended ended = example("network_on_features " + arguments + folder.path().string() + "/features.npy");
+  CAPTURE(ended.out, ended.err);
+  REQUIRE(ended.status == 0);
+  CHECK(ended.err.empty());
+  CHECK(ended.out.starts_with("epoch 1  loss "));
+  CHECK(ended.out.ends_with("validation accuracy 1\n"));
+  CHECK(std::count(ended.out.begin(), ended.out.end(), '\n') == 40);
+  CHECK(io::read_npy<float>(folder / "features.npy").shape() == Shape{16, 8});
+}
+
 TEST_CASE("new_operation passes its own gradient check and learns") {
   const Ended ended = example("new_operation");
   CAPTURE(ended.out, ended.err);
@@ -118,7 +135,7 @@ TEST_CASE("new_operation passes its own gradient check and learns") {
 }
 
 TEST_CASE("An example without arguments says how it is used") {
-  for (const std::string name : {"fine_tune_photos", "training_loop"}) {
+  for (const std::string name : {"fine_tune_photos", "training_loop", "network_on_features"}) {
     const Ended ended = example(name);
     CHECK(ended.status == 1);
     CHECK(ended.err.starts_with("usage: " + name + " FOLDER"));

@@ -35,7 +35,7 @@ class Tables(unittest.TestCase):
     def test_memory(self):
         rows = [("resnet18", "head", Figures(9, [], 150.4, 150.4), 4.0, 45.0)]
         line = list(finetune.memory_table(rows))[-1]
-        self.assertEqual(cells(line), ["resnet18", finetune.NAMES["head"], "150", "4", "45", "101"])
+        self.assertEqual(cells(line), ["resnet18", finetune.MEMORY_OF["head"], "150", "4", "45", "101"])
 
 
 class Commands(unittest.TestCase):

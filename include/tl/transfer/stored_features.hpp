@@ -100,7 +100,9 @@ Sha256Digest recipe(const Model<T>& network, const data::Preprocess& preprocess,
   std::string text = concat("decoder ", data::decoder_version, "\npreprocess ", preprocess.to_string(),
                             "\nkernels ", kernels::name_of(kernels::active_isa()), '\n');
   if (!o.augment.does_nothing()) text += concat("augment ", description(o.augment), " seed ", o.seed, '\n');
-  text += "network " + hex(sha256(onnx::encode(bare)));
+  Sha256 weights;
+  onnx::write<T>(bare, [&weights](std::string_view piece) { weights.add(piece); });
+  text += "network " + hex(weights.finish());
   return sha256(text);
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -170,6 +171,15 @@ class FieldWriter {
   }
 
   static constexpr std::size_t largest = 0x7fffffff;
+
+  /// What stands before a message or bytes of this length in a field.
+  static std::string header(std::uint32_t field, std::size_t length) {
+    std::string bytes;
+    const auto type = static_cast<std::uint32_t>(protozero::pbf_wire_type::length_delimited);
+    protozero::write_varint(std::back_inserter(bytes), field << 3 | type);
+    protozero::write_varint(std::back_inserter(bytes), length);
+    return bytes;
+  }
 
  private:
   FieldWriter(protozero::pbf_writer writer, std::string* to) : writer_(std::move(writer)), to_(to) {}

@@ -7,12 +7,17 @@
 #pragma once
 
 #include <concepts>
+#include <deque>
 #include <filesystem>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <tl/core/file.hpp>
 #include <tl/core/precompiled.hpp>
 #include <tl/graph/fold.hpp>
 #include <tl/io/onnx/operators_write.hpp>
@@ -65,9 +70,7 @@ template <class T>
 class Writer {
  public:
   explicit Writer(const Graph<T>& graph)
-      : graph_(graph), names_(graph.values().size()), needed_(graph.values().size(), false) {}
-
-  std::string bytes() {
+      : graph_(graph), names_(graph.values().size()), needed_(graph.values().size(), false) {
     find_needed();
     name_values();
     infer_shapes();
@@ -85,8 +88,9 @@ class Writer {
       if (needed_[static_cast<std::size_t>(node.output)]) write_node(node);
     }
     for (const auto& [key, value] : graph_.metadata) model.metadata_props.emplace_back(key, value);
-    return encode_model(model);
   }
+
+  void write(const LateInitializer::Sink& sink) const { write_model(document_.model, stored_, sink); }
 
  private:
   /// Marks the values on the way to the outputs; what a cut-off head leaves behind is not written.
@@ -167,18 +171,27 @@ class Writer {
     for (std::size_t i = 0; i < names_.size(); ++i) {
       const GraphValue<T>& value = graph_.values()[i];
       if (!needed_[i] || !value.var.defined()) continue;
-      plain_.push_back(value.var.value().plain());
-      const Tensor<T>& tensor = plain_.back();
-      const std::string_view raw(reinterpret_cast<const char*>(tensor.data()),
-                                 static_cast<std::size_t>(tensor.size()) * sizeof(T));
-      TensorProto proto = Document::tensor_over(names_[i], document_.number,
-                                                {tensor.shape().begin(), tensor.shape().end()}, raw);
+      const Tensor<T> tensor = value.var.value();
+      const std::vector<Index> dims(tensor.shape().begin(), tensor.shape().end());
       if (value.kind == ValueKind::constant) {
-        document_.add_constant(std::move(proto));
+        const std::span<const T> elements = plain_.emplace_back(tensor.plain()).span();
+        document_.add_constant(Document::tensor_over(names_[i], document_.number, dims, bytes_of(elements)));
       } else {
-        document_.model.graph.initializers.push_back(std::move(proto));
+        TensorProto head;
+        head.name = names_[i];
+        head.data_type = document_.number;
+        head.dims = dims;
+        stored_.push_back({std::move(head), static_cast<std::size_t>(tensor.size()) * sizeof(T),
+                           [tensor](const LateInitializer::Sink& sink) {
+                             // A copy of what is still in another file goes again.
+                             const Tensor<T> plain = tensor.is_deferred() ? tensor.clone() : tensor.plain();
+                             sink(bytes_of(plain.span()));
+                           }});
       }
     }
+  }
+  static std::string_view bytes_of(std::span<const T> elements) {
+    return {reinterpret_cast<const char*>(elements.data()), elements.size_bytes()};
   }
 
   void write_node(const GraphNode<T>& node) {
@@ -203,7 +216,8 @@ class Writer {
   std::vector<std::string> names_;
   std::vector<bool> needed_;
   std::array<std::vector<Shape>, 2> shapes_;
-  std::vector<Tensor<T>> plain_;
+  std::vector<LateInitializer> stored_;  ///< parameters and running statistics
+  std::deque<Tensor<T>> plain_;          ///< constants
 };
 
 }  // namespace save_impl
@@ -214,27 +228,43 @@ struct SaveOptions {
   bool fold_batch_norm = false;
 };
 
-/// The bytes of an .onnx file. Throws tl::Error for operations that ONNX does not have.
+/// The bytes of an .onnx file, passed to `sink` piece by piece. Throws tl::Error for operations that ONNX
+/// does not have.
 template <std::floating_point T>
-std::string encode(const Graph<T>& graph, const SaveOptions& options = {}) {
+void write(const Graph<T>& graph, const LateInitializer::Sink& sink, const SaveOptions& options = {}) {
+  const Graph<T> written = options.fold_batch_norm ? with_folded_batch_norm(graph) : graph;
+  std::optional<save_impl::Writer<T>> writer;
   try {
-    return save_impl::Writer<T>(options.fold_batch_norm ? with_folded_batch_norm(graph) : graph).bytes();
+    writer.emplace(written);
   } catch (const Error& error) {
     fail("[onnx] cannot save the network: ", error.what());
   }
+  writer->write(sink);
+}
+
+/// The same in one string.
+template <std::floating_point T>
+std::string encode(const Graph<T>& graph, const SaveOptions& options = {}) {
+  std::string bytes;
+  write<T>(
+      graph, [&bytes](std::string_view piece) { bytes += piece; }, options);
+  return bytes;
 }
 
 /// Writes an .onnx file, whole or not at all.
 template <std::floating_point T>
 void save(const Graph<T>& graph, const std::filesystem::path& path, const SaveOptions& options = {}) {
-  write_file_atomically(path, encode(graph, options));
+  AtomicFile file(path);
+  write<T>(
+      graph, [&file](std::string_view piece) { file.write(piece); }, options);
+  file.commit();
 }
 template <std::floating_point T>
 void save(const Model<T>& model, const std::filesystem::path& path, const SaveOptions& options = {}) {
   save(model.graph(), path, options);
 }
 
-TL_PRECOMPILED(std::string encode<float>(const Graph<float>&, const SaveOptions&))
+TL_PRECOMPILED(void write<float>(const Graph<float>&, const LateInitializer::Sink&, const SaveOptions&))
 TL_PRECOMPILED(void save<float>(const Graph<float>&, const std::filesystem::path&, const SaveOptions&))
 TL_PRECOMPILED(void save<float>(const Model<float>&, const std::filesystem::path&, const SaveOptions&))
 

@@ -2,14 +2,19 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <tl/core/file.hpp>
 #include <tl/io/onnx/proto.hpp>
 #include <tl/io/onnx/protobuf.hpp>
 
 namespace tl::onnx {
+
+inline constexpr std::uint32_t graph_field = 7, initializer_field = 5, raw_data_field = 9;
 
 /// Adds `value` as a message in field `field`.
 template <class Struct>
@@ -33,12 +38,12 @@ inline void write(FieldWriter& out, const TensorProto& tensor) {
   out.packed(5, tensor.int32_data);
   out.packed(7, tensor.int64_data);
   out.text(8, tensor.name);
-  if (tensor.has_raw_data) out.bytes(9, tensor.raw_data);
   out.packed(10, tensor.double_data);
   out.packed(11, tensor.uint64_data);
   out.text(12, tensor.doc_string);
   add_all(out, 13, tensor.external_data);
   if (tensor.is_external) out.integer(14, 1);
+  if (tensor.has_raw_data) out.bytes(raw_data_field, tensor.raw_data);
 }
 
 inline void write(FieldWriter& out, const GraphProto& graph);
@@ -113,14 +118,15 @@ inline void write(FieldWriter& out, const ValueInfoProto& value) {
   add(out, 2, value.type);
 }
 
+/// Initializers come last: write_model adds them one by one.
 inline void write(FieldWriter& out, const GraphProto& graph) {
   add_all(out, 1, graph.nodes);
   out.text(2, graph.name);
-  add_all(out, 5, graph.initializers);
   out.text(10, graph.doc_string);
   add_all(out, 11, graph.inputs);
   add_all(out, 12, graph.outputs);
   add_all(out, 13, graph.value_infos);
+  add_all(out, initializer_field, graph.initializers);
 }
 
 inline void write(FieldWriter& out, const OperatorSetId& opset) {
@@ -128,29 +134,73 @@ inline void write(FieldWriter& out, const OperatorSetId& opset) {
   out.integer(2, opset.version);
 }
 
-inline void write(FieldWriter& out, const ModelProto& model) {
+inline void write_all_but_graph(FieldWriter& out, const ModelProto& model) {
   out.integer(1, model.ir_version);
   out.text(2, model.producer_name);
   out.text(3, model.producer_version);
   out.text(4, model.domain);
   if (model.model_version != 0) out.integer(5, model.model_version);
   out.text(6, model.doc_string);
-  add(out, 7, model.graph);
   add_all(out, 8, model.opset_imports);
   add_all(out, 14, model.metadata_props);
+}
+inline void write(FieldWriter& out, const ModelProto& model) {
+  write_all_but_graph(out, model);
+  add(out, graph_field, model.graph);
+}
+
+inline void check_payload(std::size_t bytes) {
+  TL_CHECK(bytes < FieldWriter::largest - (64u << 20),
+           "[onnx] expected weights of less than 2 GB in one file, got ", bytes, " bytes");
 }
 
 /// The bytes of an .onnx file.
 inline std::string encode_model(const ModelProto& model) {
   std::size_t payload = 0;
   for (const TensorProto& tensor : model.graph.initializers) payload += tensor.raw_data.size();
-  TL_CHECK(payload < FieldWriter::largest - (64u << 20),
-           "[onnx] expected weights of less than 2 GB in one file, got ", payload, " bytes");
+  check_payload(payload);
   std::string bytes;
   bytes.reserve(payload + payload / 64 + (std::size_t{1} << 16));
   FieldWriter out(bytes);
   write(out, model);
   return bytes;
+}
+
+/// A further initializer, whose elements come when they are written: `give` passes them to a sink.
+struct LateInitializer {
+  using Sink = std::function<void(std::string_view)>;
+  TensorProto head;  ///< all but the raw data
+  std::size_t size = 0;
+  std::function<void(const Sink&)> give;
+};
+
+/// The bytes of an .onnx file, piece by piece: the same as those of encode_model with the late initializers
+/// after the model's own, but never in memory as a whole.
+inline void write_model(const ModelProto& model, const std::vector<LateInitializer>& late,
+                        const LateInitializer::Sink& sink) {
+  std::string start, graph;
+  FieldWriter start_out(start), graph_out(graph);
+  write_all_but_graph(start_out, model);
+  write(graph_out, model.graph);
+  std::vector<std::string> heads;
+  std::size_t payload = 0, graph_size = graph.size();
+  for (const LateInitializer& tensor : late) {
+    std::string head;
+    FieldWriter out(head);
+    write(out, tensor.head);
+    head += FieldWriter::header(raw_data_field, tensor.size);
+    heads.push_back(FieldWriter::header(initializer_field, head.size() + tensor.size) + head);
+    payload += tensor.size;
+    graph_size += heads.back().size() + tensor.size;
+  }
+  check_payload(payload);
+  sink(start);
+  sink(FieldWriter::header(graph_field, graph_size));
+  sink(graph);
+  for (std::size_t i = 0; i < late.size(); ++i) {
+    sink(heads[i]);
+    late[i].give(sink);
+  }
 }
 
 /// Writes an .onnx file, whole or not at all.
