@@ -19,6 +19,13 @@ expect() {
 # Installed, and then moved: the package may not remember where it was built.
 cmake --install "$build" --prefix "$work/first" > /dev/null
 mv "$work/first" "$work/prefix"
+if [ -e "$build/bin/tl" ]; then
+  for file in bin/tl share/tl/resnet_small.onnx share/man/man1/tl.1 share/bash-completion/completions/tl \
+    share/zsh/site-functions/_tl; do
+    [ -s "$work/prefix/$file" ] || { echo "not installed: $file" && exit 1; }
+  done
+  echo "the program: $("$work/prefix/bin/tl" --version)"
+fi
 common=(-S "$source/tests/tools/consumer" "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_CXX_FLAGS=$*")
 cmake "${common[@]}" -B "$work/installed" "-DCMAKE_PREFIX_PATH=$work/prefix" > "$work/log" || { cat "$work/log" && exit 1; }
 cmake --build "$work/installed" > "$work/log" || { cat "$work/log" && exit 1; }
