@@ -242,16 +242,14 @@ void add_bench(CLI::App& app, Command& chosen) {
   command->add_option("--batch", o->batch, "images at a time (16)")
       ->check(between(1, 65'536))
       ->type_name("N");
-  command->add_option("--size", o->size, "height and width of the images (what the file declares)")
+  command->add_option("--size", o->size, "height and width of images (what the file declares)")
       ->check(between(1, 10'000))
       ->type_name("N");
   command->add_option("--seconds", o->seconds, "to measure for, three batches at least (3)")
       ->check(between(0.0, 86'400.0))
       ->type_name("S");
   command->add_flag("--train", o->train, "training steps: forward, backward and update");
-  command
-      ->add_flag("--layers", o->layers,
-                 "each operation: the algorithm chosen for its shape, its time and speed")
+  command->add_flag("--layers", o->layers, "each operation: its algorithm, time and speed")
       ->excludes("--train");
   command->add_flag("--json", o->json, "one JSON document on standard output");
   add_threads(*command, o->threads);

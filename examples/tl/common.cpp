@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <numeric>
 
+#include <glob.h>
+
 #include <tl/core/parallel.hpp>
 #include <tl/graph/fuse.hpp>
 #include <tl/io/metadata.hpp>
@@ -105,7 +107,15 @@ std::string nearest(std::string_view word, const std::vector<std::string>& names
   return best;
 }
 
-void note(std::string_view text) { std::cerr << "note: " + printable(text) + "\n"; }
+void note(std::string_view text) {
+  if (!quiet) std::cerr << "note: " + printable(text) + "\n";
+}
+
+std::string csv_quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) result += c == '"' ? "\"\"" : std::string(1, c);
+  return result + '"';
+}
 
 std::ostream& operator<<(std::ostream& out, const Table& table) {
   const auto width_of = [](const std::string& cell) {  // characters, not bytes
@@ -133,12 +143,29 @@ void print_json(const Json& json) {
   std::cout << json.dump(-1, ' ', ascii_only, Json::error_handler_t::replace) << '\n';
 }
 
+namespace {
+
+class NoBuffer final : public std::streambuf {
+  int_type overflow(int_type c) override { return traits_type::not_eof(c); }
+};
+
+}  // namespace
+
+QuietOutput::QuietOutput() {
+  static NoBuffer nowhere;
+  if (quiet) before_ = std::cout.rdbuf(&nowhere);
+}
+
+QuietOutput::~QuietOutput() {
+  if (before_ != nullptr) std::cout.rdbuf(before_);
+}
+
 void check_writable(const std::filesystem::path& path) { const tl::AtomicFile never_committed(path); }
 
 // ---- Options ----
 
 void add_model(CLI::App& command, std::filesystem::path& path) {
-  command.add_option("MODEL", path, "an .onnx file")->required()->type_name("");
+  command.add_option("MODEL", path, "an .onnx file")->required()->type_name("MODEL");
 }
 
 void add_threads(CLI::App& command, int& threads) {
@@ -152,8 +179,26 @@ void use_threads(int threads) {
 }
 
 void add_preprocess(CLI::App& command, std::string& spec) {
-  command.add_option("--preprocess", spec, "what to do to an image, instead of what the file says")
+  command.add_option("--preprocess", spec, "how images are prepared, instead of as the file says")
       ->type_name("SPEC");
+}
+
+std::vector<std::filesystem::path> expanded(const std::vector<std::filesystem::path>& paths) {
+  std::vector<std::filesystem::path> files;
+  for (const std::filesystem::path& path : paths) {
+    std::error_code ignored;
+    const bool pattern = path.string().find_first_of("*?[") != std::string::npos;
+    if (!pattern || std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) {
+      files.push_back(path);
+      continue;
+    }
+    glob_t found = {};
+    const int error = ::glob(path.c_str(), GLOB_TILDE, nullptr, &found);
+    for (std::size_t i = 0; error == 0 && i < found.gl_pathc; ++i) files.emplace_back(found.gl_pathv[i]);
+    ::globfree(&found);
+    TL_CHECK(error == 0, "no file or folder matches '", path.string(), "'");
+  }
+  return files;
 }
 
 // ---- Models ----

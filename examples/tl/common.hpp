@@ -44,8 +44,10 @@ std::string grouped(Index n);
 std::string counted(Index n, std::string_view thing);
 /// The name that is most like a word; empty when none is.
 std::string nearest(std::string_view word, const std::vector<std::string>& names);
-/// A line on standard error that is no error.
+/// A line on standard error that is no error; none with --quiet.
 void note(std::string_view text);
+/// A field of a CSV line in quotes (RFC 4180).
+std::string csv_quoted(std::string_view text);
 /// Lines of columns, aligned: so many of text, flush left, then numbers, flush right.
 class Table {
  public:
@@ -64,7 +66,23 @@ Json to_json(const tl::Shape& shape);
 /// The one document of a command on standard output.
 void print_json(const Json& json);
 
+/// With --quiet, what a command prints that writes files is not printed while this lives.
+class QuietOutput {
+ public:
+  QuietOutput();
+  QuietOutput(const QuietOutput&) = delete;
+  QuietOutput& operator=(const QuietOutput&) = delete;
+  ~QuietOutput();
+
+ private:
+  std::streambuf* before_ = nullptr;
+};
+
 // ---- Options ----
+
+// What stands for an option's value in its help tells shells how to complete it: MODEL, WEIGHTS, IMAGE, FILE
+// and FOLDER are files of that kind, other capitals nothing known, small letters a word; "|" stands between
+// alternatives (describe.hpp).
 
 /// A range of numbers, not printed in the help of the option.
 template <class Number>
@@ -77,6 +95,9 @@ void add_threads(CLI::App& command, int& threads);
 /// 0 leaves the number as it is.
 void use_threads(int threads);
 void add_preprocess(CLI::App& command, std::string& spec);
+/// Quoted patterns such as 'photos/*.jpg' become the files that match them, in sorted order; what exists by
+/// its name stays as it is. Throws where nothing matches.
+std::vector<std::filesystem::path> expanded(const std::vector<std::filesystem::path>& paths);
 
 // ---- Models ----
 

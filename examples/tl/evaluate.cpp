@@ -196,9 +196,9 @@ void add_evaluate(CLI::App& app, Command& chosen) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("evaluate", "Accuracy on images whose classes are known");
   add_model(*command, o->model);
-  command->add_option("FOLDER", o->folder, "one folder of images a class, or a flat one with --labels")
+  command->add_option("FOLDER", o->folder, "one folder of images a class, or any with --labels")
       ->required()
-      ->type_name("");
+      ->type_name("FOLDER");
   command->add_option("--labels", o->labels, "lines \"path,class\"; a class is a name or an index")
       ->type_name("FILE");
   add_preprocess(*command, o->preprocess);

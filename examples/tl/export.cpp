@@ -135,6 +135,7 @@ std::string export_network(const Options& o) {
 }
 
 void export_file(const Options& o) {
+  const QuietOutput quiet_output;
   check_arguments(o);
   const std::string what = is_weights_file(o.in) ? export_weights(o) : export_network(o);
   std::cout << printable(what) << "\nwritten: " << printable(o.out.string()) << '\n';
@@ -145,19 +146,18 @@ void export_file(const Options& o) {
 void add_export(CLI::App& app, Command& chosen) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("export", "From one format into another: PyTorch's weights to ONNX");
-  command->add_option("IN", o->in, "a network (.onnx), or weights (.pth, .pt, .safetensors)")
+  command->add_option("IN", o->in, "a network (.onnx) or weights (.pth, .safetensors)")
       ->required()
-      ->type_name("");
-  command->add_option("OUT", o->out, "the file to write: .onnx or .safetensors")->required()->type_name("");
-  command->add_option("--model", o->model, "the weights' network (found by names and shapes)")
-      ->type_name("NAME");
-  command
-      ->add_option("--preprocess", o->preprocess, "what the network expects of images, to go with the file")
-      ->type_name("SPEC");
-  command->add_option("--labels", o->labels, "the names of the classes, one a line, to go with the file")
+      ->type_name("MODEL|WEIGHTS");
+  command->add_option("OUT", o->out, "the file to write: .onnx or .safetensors")
+      ->required()
       ->type_name("FILE");
-  command->add_flag("--fold", o->fold, "fold batch normalisation into the convolutions: for inference only");
-  command->add_flag("--reference", o->reference, "put an input and its output into the file, for tl doctor");
+  command->add_option("--model", o->model, "the weights' network (found by names and shapes)")
+      ->type_name("resnet_small|resnet18|resnet34|resnet50|efficientnet_lite0");
+  command->add_option("--preprocess", o->preprocess, "what the network expects of images")->type_name("SPEC");
+  command->add_option("--labels", o->labels, "the names of the classes, one a line")->type_name("FILE");
+  command->add_flag("--fold", o->fold, "fold BatchNorm into convolutions, for inference only");
+  command->add_flag("--reference", o->reference, "an input and its output go along, for tl doctor");
   command->footer("Example: tl export resnet18.pth resnet18.onnx --labels classes.txt");
   command->callback([o, &chosen] { chosen = [o] { export_file(*o); }; });
 }

@@ -51,12 +51,6 @@ tl::data::Dataset read_images(const std::filesystem::path& folder) {
   return classes.train;
 }
 
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) result += c == '"' ? "\"\"" : std::string(1, c);
-  return result + '"';
-}
-
 /// A line for each row of the features: its path below the folder, and its class where there are classes.
 std::string table_of(const tl::transfer::Features& features, const tl::data::Dataset& images,
                      const std::filesystem::path& folder) {
@@ -64,14 +58,15 @@ std::string table_of(const tl::transfer::Features& features, const tl::data::Dat
   std::string text = labelled ? "path,class\n" : "path\n";
   for (const Index i : features.samples) {
     const tl::data::Sample& sample = images.samples[static_cast<std::size_t>(i)];
-    text += quoted(sample.path.lexically_relative(folder).string());
-    if (labelled) text += ',' + quoted(images.class_names[static_cast<std::size_t>(sample.label)]);
+    text += csv_quoted(sample.path.lexically_relative(folder).string());
+    if (labelled) text += ',' + csv_quoted(images.class_names[static_cast<std::size_t>(sample.label)]);
     text += '\n';
   }
   return text;
 }
 
 void features(const Options& o) {
+  const QuietOutput quiet_output;
   use_threads(o.threads);
   TL_CHECK(o.out.extension() == ".npy", "expected a file .npy to write, got '", o.out.string(), "'");
   TL_CHECK(o.labels_out != o.out, "--out and --labels-out are both '", o.out.string(), "'");
@@ -113,8 +108,8 @@ void add_features(CLI::App& app, Command& chosen) {
   add_model(*command, o->model);
   command->add_option("FOLDER", o->folder, "images, or one folder of them a class")
       ->required()
-      ->type_name("");
-  command->add_option("--out", o->out, "the .npy file to write; a .csv beside it names the images")
+      ->type_name("FOLDER");
+  command->add_option("--out", o->out, "the .npy to write; a .csv beside it names the images")
       ->required()
       ->type_name("FILE");
   command->add_option("--layer", o->layer, "which value (what the last layer reads)")->type_name("NAME");

@@ -6,6 +6,7 @@
 
 #include "commands.hpp"
 #include "common.hpp"
+#include "defaults.hpp"
 #include "lr_plot.hpp"
 #include "training_options.hpp"
 
@@ -55,8 +56,10 @@ std::string rounded(double rate) {
   return text;
 }
 
-void find_lr(const Options& o) {
+void find_lr(Options o) {
   use_threads(o.threads);
+  if (o.weights.empty()) o.weights = shipped_weights();
+  if (o.method.empty()) o.method = "two-stage";
   const ModelPtr model = load_model(o.weights);
   const tl::train::FineTuneOptions training = training_options(o, *model);
   TL_CHECK(training.method.kind != tl::transfer::MethodKind::features,
@@ -67,7 +70,7 @@ void find_lr(const Options& o) {
   const tl::data::Loader loader = open_loader(photos, training);
   const auto optimiser = tl::train::make_optimiser(*model, training, 1);
 
-  Progress progress("steps", o.steps);
+  Progress progress("find-lr", o.steps, "steps");
   tl::train::FindLrOptions options{.steps = o.steps, .mixup = training.mixup, .seed = o.seed};
   options.loss = tl::train::loss_options(training, photos.train);
   options.on_step = [&](Index done) { progress.update(done); };
@@ -84,7 +87,7 @@ void find_lr(const Options& o) {
 
 void add_find_lr(CLI::App& app, Command& chosen) {
   auto o = std::make_shared<Options>();
-  CLI::App* c = app.add_subcommand("find-lr", "Find a learning rate for a network and a folder of photos");
+  CLI::App* c = app.add_subcommand("find-lr", "A learning rate for a network and a folder of photos");
   add_training_options(*c, *o);
   c->add_option("--steps", o->steps, "steps in which the rate rises (100)")
       ->check(between(10, 100'000))

@@ -11,6 +11,7 @@
 #include "classifiers.hpp"
 #include "commands.hpp"
 #include "common.hpp"
+#include "defaults.hpp"
 #include "training_options.hpp"
 
 namespace program {
@@ -23,6 +24,7 @@ struct Options : TrainingOptions {
   Index epochs = 5, patience = 0, views = 0;
   double lr = 0;
   bool from_scratch = false, last_epoch = false;
+  bool by_steps = false;  ///< something was said that only training by steps knows
 };
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -136,7 +138,8 @@ class Bars {
       bar_.emplace("epoch " + std::to_string(r.epoch + 1) + "/" + std::to_string(r.epochs), r.batches);
       title_epoch_ = r.epoch;
     }
-    bar_->update(r.batch, "loss " + fixed(r.loss, 3) + "  accuracy " + percent(r.accuracy));
+    bar_->update(r.batch, "loss " + fixed(r.loss, 3) + "  accuracy " + percent(r.accuracy),
+                 r.images_per_second);
   }
   void features(Index done, Index total) {
     if (!bar_ || title_epoch_ != -1) {
@@ -152,11 +155,47 @@ class Bars {
   Index title_epoch_ = -2;
 };
 
-void finetune(const Options& o) {
+/// Fills in the method, and the size for the network that comes with the program, where they were not said;
+/// returns a line about it, empty where nothing was chosen.
+std::string choose(Options& o, bool shipped, Index photos) {
+  const Choice choice = choice_for(photos);
+  std::string chosen;
+  if (o.method.empty()) {
+    o.method = !o.classifier.empty() ? "features" : o.by_steps ? "two-stage" : choice.method;
+    chosen += " --method " + o.method;
+  }
+  if (shipped && o.size == 0 && o.preprocess.empty()) {
+    o.size = choice.size;
+    chosen += " --size " + std::to_string(o.size);
+  }
+  if (chosen.empty()) return {};
+  const bool steered = !o.classifier.empty() || o.by_steps;
+  return "chosen for " + counted(photos, "photo") +
+         (steered ? " and these options" : " (" + choice.why + ")") + ":" + chosen;
+}
+
+/// The network as it is written: its input declares the size of the images that it was trained with.
+tl::Graph<float> finished(const tl::Model<float>& model, const tl::data::Preprocess& preprocess) {
+  tl::Graph<float> graph = model.graph();
+  tl::Shape& declared = graph.value(graph.inputs()[0]).shape;
+  const std::optional<tl::data::Size> size = preprocess.fixed_size();
+  if (size && declared.rank() == 4 && declared[2] > 0 && declared[3] > 0) {
+    declared[2] = size->height;
+    declared[3] = size->width;
+  }
+  return graph;
+}
+
+void finetune(Options o) {
+  const QuietOutput quiet_output;
   use_threads(o.threads);
+  const bool shipped = o.weights.empty();
+  if (shipped) o.weights = shipped_weights();
   const ModelPtr model = load_model(o.weights);
-  tl::train::FineTuneOptions training = recipe(o, *model);
   const tl::data::ImageFolder photos = read_photos(o);
+  if (o.out.empty()) o.out = default_out(o.folder);
+  const std::string chosen = choose(o, shipped, photos.train.size());
+  tl::train::FineTuneOptions training = recipe(o, *model);
   check_writable(o.out);
   if (!o.json_out.empty()) check_writable(o.json_out);
   if (!o.cache.empty()) tl::transfer::make_feature_folder(o.cache);
@@ -166,6 +205,7 @@ void finetune(const Options& o) {
   apply_globs(o, *model);
   std::cout << counted(photos.train.size(), "image") << " of " << photos.classes().size() << " classes in "
             << printable(o.folder.string()) << std::endl;
+  if (!chosen.empty()) std::cout << chosen << std::endl;
   Bars bars;
   training.on_note = [&](const std::string& text) {
     bars.clear(), std::cout << printable(text) << std::endl;
@@ -189,7 +229,7 @@ void finetune(const Options& o) {
   if (!result.skipped.empty())
     note(counted(static_cast<Index>(result.skipped.size()), "image") +
          " could not be read and were left out");
-  tl::onnx::save(*model, o.out);
+  tl::onnx::save(finished(*model, result.preprocess), o.out);
   if (!o.json_out.empty())
     tl::write_file_atomically(o.json_out, to_json(o, result, tl::concat(training.method)).dump(2) + "\n");
   if (!o.cache.empty())
@@ -212,31 +252,38 @@ void finetune(const Options& o) {
 
 void add_finetune(CLI::App& app, Command& chosen) {
   auto o = std::make_shared<Options>();
-  CLI::App* c =
-      app.add_subcommand("finetune", "Teach a pretrained network the classes of a folder of photos");
+  CLI::App* c = app.add_subcommand("finetune", "Teach a network the classes of a folder of photos");
   add_training_options(*c, *o);
-  c->add_option("--out", o->out, "the .onnx file to write")->required()->type_name("FILE");
-  c->add_option("--classifier", o->classifier, "softmax, svm or ridge (softmax), of --method features")
-      ->type_name("NAME");
+  c->add_option("--out", o->out, "the file to write (FOLDER's name.onnx, if it is new)")->type_name("FILE");
+  c->add_option("--classifier", o->classifier, "of --method features (softmax)")
+      ->type_name("softmax|svm|ridge");
   c->add_option("--epochs", o->epochs, "passes over the photos (5)")
       ->check(between(1, 100'000))
       ->type_name("N");
-  c->add_option("--patience", o->patience, "end after N epochs without a lower validation loss")
+  c->add_option("--patience", o->patience, "end after N epochs without a lower loss")
       ->check(between(1, 100'000))
       ->type_name("N");
   c->add_flag("--last-epoch", o->last_epoch, "keep the last epoch, not the best one");
-  c->add_option("--lr", o->lr, "learning rate of the head")->check(CLI::PositiveNumber)->type_name("X");
-  c->add_option("--lr-for", o->rates, "a rate for parameters of these names, such as 'layer4.*=0.001'")
+  c->add_option("--lr", o->lr, "learning rate of the head")
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
+      ->type_name("X");
+  c->add_option("--lr-for", o->rates, "rate of some parameters, such as 'layer4.*=0.001'")
       ->type_name("GLOB=X")
       ->allow_extra_args(false);
-  c->add_option("--views", o->views, "varied views of each photo, for features computed once (none)")
+  c->add_option("--views", o->views, "varied views of each photo, computed once (none)")
       ->check(between(1, 1000))
       ->type_name("K");
   c->add_option("--cache", o->cache, "a folder that keeps features for the next run")->type_name("FOLDER");
-  c->add_flag("--from-scratch", o->from_scratch, "forget the weights first, for comparison (--method full)");
+  c->add_flag("--from-scratch", o->from_scratch, "forget the weights first (with --method full)");
   c->add_option("--json-out", o->json_out, "write the figures to this file")->type_name("FILE");
-  c->footer("Example: tl finetune animals/ --weights resnet18.onnx --method head --out animals.onnx");
-  c->callback([o, &chosen] { chosen = [o] { finetune(*o); }; });
+  c->footer("Example: tl finetune animals/ --weights resnet18.onnx --out animals.onnx");
+  c->callback([o, c, &chosen] {
+    for (const char* name : {"--epochs", "--patience", "--last-epoch", "--lr", "--lr-for", "--lr-later",
+                             "--lr-earlier", "--freeze", "--train", "--optimiser", "--batch", "--smoothing",
+                             "--balance", "--mixup", "--augment", "--views", "--from-scratch"})
+      o->by_steps = o->by_steps || c->count(name) > 0;
+    chosen = [o] { finetune(*o); };
+  });
 }
 
 }  // namespace program

@@ -272,12 +272,11 @@ void inspect(const Options& o) {
 void add_inspect(CLI::App& app, Command& chosen) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Layers, sizes and what else stands in a model's file");
-  command->add_option("MODEL", o->model, "a network (.onnx), or weights (.pth, .pt, .safetensors)")
+  command->add_option("MODEL", o->model, "a network (.onnx) or weights (.pth, .safetensors)")
       ->required()
-      ->type_name("");
-  command
-      ->add_option("--plan", o->plan, "also what tl finetune would freeze by this --method, and how it runs")
-      ->type_name("METHOD");
+      ->type_name("MODEL|WEIGHTS");
+  command->add_option("--plan", o->plan, "also what tl finetune --method would freeze")
+      ->type_name("features|head|last:N|full|two-stage|gradual");
   command->add_flag("--json", o->json, "one JSON document on standard output");
   command->footer("Example: tl inspect resnet18.onnx");
   command->callback([o, &chosen] { chosen = [o] { inspect(*o); }; });

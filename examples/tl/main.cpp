@@ -3,18 +3,23 @@
 //   tl predict resnet18.onnx photo.jpg
 //
 // Exit status 0: done; 1: it could not be done; 2: the command line or the input is wrong. What went wrong
-// is one line on standard error.
+// is one line on standard error. Ctrl-C and a closed pipe end it by their signals: 130 and 141 in a shell.
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <new>
 #include <string>
 #include <vector>
 
+#include <unistd.h>
+
+#include <tl/core/file.hpp>
 #include <tl/kernels/isa.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
+#include "help.hpp"
 
 namespace {
 
@@ -26,6 +31,23 @@ int complain(std::string_view what, int status) {
   std::cout.flush();
   std::cerr << "tl: " + program::printable(what) + "\n";
   return status;
+}
+
+/// The line that Ctrl-C ends with; on a terminal it takes the place of a bar.
+const char* stopped = "tl: stopped by Ctrl-C\n";
+
+/// Ctrl-C ends the program as the signal does, with a line before it. A shell that had it ignored still has.
+void tell_of_interrupt() {
+  struct sigaction action = {};
+  if (::sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) return;
+  if (::isatty(STDERR_FILENO) != 0) stopped = "\r\x1b[Ktl: stopped by Ctrl-C\n";
+  action = {};
+  action.sa_handler = [](int signal) {  // may call only what is safe in handlers of signals
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, stopped, std::strlen(stopped));
+    ::raise(signal);
+  };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  ::sigaction(SIGINT, &action, nullptr);
 }
 
 /// What can stand in place of an argument that nothing is known about: commands, or the options of the one
@@ -68,6 +90,10 @@ Command parse(CLI::App& app, int argc, char** argv) {
   program::add_doctor(app, chosen);
   program::add_bench(app, chosen);
   program::add_export(app, chosen);
+  program::add_completion(app, chosen);
+  program::add_manual(app, chosen);
+  for (CLI::App* command : app.get_subcommands({}))
+    command->add_flag("-q,--quiet", program::quiet, "errors and results only");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -83,9 +109,14 @@ Command parse(CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);  // `tl predict ... | head` ends quietly, whatever the caller's setting
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of writing
+  tell_of_interrupt();
   std::ios::sync_with_stdio(false);
   CLI::App app(
-      "Transfer learning on the CPU: inspect, use, judge and fine-tune image networks in .onnx files.", "tl");
+      "Transfer learning on the CPU: inspect, use, judge and fine-tune image networks\nin .onnx files.",
+      "tl");
+  app.formatter(std::make_shared<program::HelpFormatter>());
+  app.set_version_flag("--version", "tl " TL_VERSION, "print the version and exit");
   app.footer("Example: tl predict resnet18.onnx photo.jpg\n`tl COMMAND --help` tells about one command.");
   try {
     const Command command = parse(app, argc, argv);
@@ -94,6 +125,8 @@ int main(int argc, char** argv) {
     std::cout.flush();
     if (!std::cout) return complain("standard output cannot be written: is the disk full?", could_not);
     return EXIT_SUCCESS;
+  } catch (const tl::WriteError& error) {
+    return complain(error.what(), could_not);
   } catch (const tl::Error& error) {
     return complain(error.what(), wrong_input);
   } catch (const std::bad_alloc&) {

@@ -18,7 +18,7 @@ struct Options {
   std::vector<std::filesystem::path> images;
   std::string preprocess;
   Index top = 3;
-  bool json = false, strict = false;
+  bool json = false, csv = false, strict = false;
   int threads = 0;
 };
 
@@ -70,6 +70,22 @@ void print(const Classifier& c, const std::filesystem::path& path, const std::ve
   std::cout << line << '\n';
 }
 
+std::string csv_heading(Index top) {
+  std::string line = "path";
+  for (Index i = 1; i <= top; ++i) line += tl::concat(",class_", i, ",probability_", i);
+  return line;
+}
+
+/// A terminal is shown no control characters of names; a file gets the names as they are.
+void print_csv(const Classifier& c, const std::filesystem::path& path, const std::vector<Score>& scores) {
+  static const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+  const auto field = [](const std::string& text) { return csv_quoted(terminal ? printable(text) : text); };
+  std::string line = field(path.string());
+  for (const Score& s : scores)
+    line += "," + field(c.label(s.index)) + "," + fixed(static_cast<double>(s.probability), 6);
+  std::cout << line << '\n';
+}
+
 Json skipped_json(const tl::data::Loader& loader) {
   Json list = Json::array();
   for (const tl::data::Skipped& s : loader.skipped())
@@ -80,10 +96,12 @@ Json skipped_json(const tl::data::Loader& loader) {
 void predict(const Options& o) {
   use_threads(o.threads);
   const Classifier c = open_classifier(o.model, o.preprocess);
-  const tl::data::Loader loader = open_images(c, tl::data::image_files(o.images), o.strict, o.threads);
+  const tl::data::Loader loader =
+      open_images(c, tl::data::image_files(expanded(o.images)), o.strict, o.threads);
   Progress progress("predicting", loader.dataset().size());
   if (!o.json && ::isatty(STDOUT_FILENO) != 0) progress.silence();
   SkippedReport skipped;
+  if (o.csv) std::cout << csv_heading(std::min(o.top, c.classes)) << '\n';
   Json images = Json::array();
   Index done = 0;
   for (tl::data::Batch& batch : loader.epoch(0)) {
@@ -95,6 +113,8 @@ void predict(const Options& o) {
       const std::vector<Score> scores = best(p.data() + i * c.classes, c.classes, o.top);
       if (o.json) {
         images.push_back(to_json(c, path, scores));
+      } else if (o.csv) {
+        print_csv(c, path, scores);
       } else {
         print(c, path, scores);
       }
@@ -116,15 +136,17 @@ void add_predict(CLI::App& app, Command& chosen) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("predict", "Classes and probabilities of images");
   add_model(*command, o->model);
-  command->add_option("IMAGE_OR_FOLDER", o->images, ".jpg, .png and .bmp files, and folders of them")
+  command->add_option("IMAGE_OR_FOLDER", o->images, "JPEG, PNG, BMP files, folders, 'photos/*.jpg'")
       ->required()
-      ->type_name("");
+      ->type_name("IMAGE|FOLDER");
   command->add_option("--top", o->top, "classes to name for each image (3)")
       ->check(between(1, 1'000'000))
       ->type_name("K");
   add_preprocess(*command, o->preprocess);
   command->add_flag("--strict", o->strict, "stop at the first image that cannot be read");
-  command->add_flag("--json", o->json, "one JSON document on standard output");
+  CLI::Option* json = command->add_flag("--json", o->json, "one JSON document on standard output");
+  command->add_flag("--csv", o->csv, "a table on standard output: path, class, probability, ...")
+      ->excludes(json);
   add_threads(*command, o->threads);
   command->footer("Example: tl predict animals.onnx photos/ --top 1");
   command->callback([o, &chosen] { chosen = [o] { predict(*o); }; });

@@ -136,6 +136,7 @@ tl::Graph<T> load(Options& o) {
 
 template <class T>
 void run(Options o) {
+  const QuietOutput quiet_output;
   const tl::Graph<T> graph = load<T>(o);
   std::vector<Binding> outputs;
   std::vector<tl::ValueId> wanted;
@@ -171,7 +172,7 @@ void add_run(CLI::App& app, Command& chosen) {
       ->required()
       ->type_name("FILE")
       ->allow_extra_args(false);
-  command->add_option("--output", o->outputs, "y.npy to write, or NAME=y.npy for any of several outputs")
+  command->add_option("--output", o->outputs, "y.npy to write, or NAME=y.npy for each wanted")
       ->required()
       ->type_name("FILE")
       ->allow_extra_args(false);

@@ -50,34 +50,33 @@ tl::data::Preprocess choose_preprocess(const TrainingOptions& o, const tl::Graph
 }  // namespace
 
 void add_training_options(CLI::App& c, TrainingOptions& o) {
-  c.add_option("FOLDER", o.folder, "one folder of photos a class, or train/ and valid/ with one a class")
+  c.add_option("FOLDER", o.folder, "one folder of photos a class, or train/ and valid/")
       ->required()
-      ->type_name("");
-  c.add_option("--weights", o.weights, "the pretrained network (.onnx)")->required()->type_name("MODEL");
+      ->type_name("FOLDER");
+  c.add_option("--weights", o.weights, "the pretrained network (one comes with tl)")->type_name("MODEL");
   c.add_option("--valid", o.valid, "photos to validate with (a fifth is held out)")->type_name("FOLDER");
-  c.add_option("--method", o.method, "features, head, last:N, full, two-stage or gradual (two-stage)")
-      ->type_name("NAME");
+  c.add_option("--method", o.method, "which layers learn")
+      ->type_name("features|head|last:N|full|two-stage|gradual");
   c.add_option("--freeze", o.freeze, "parameters not to train, such as 'layer1.*'")
       ->type_name("GLOB")
       ->allow_extra_args(false);
   c.add_option("--train", o.train, "train only these, and the head")
       ->type_name("GLOB")
       ->allow_extra_args(false);
-  c.add_option("--optimiser", o.optimiser, "sgd or adamw (sgd)")->type_name("NAME");
+  c.add_option("--optimiser", o.optimiser, "(sgd)")->type_name("sgd|adamw");
   c.add_option("--batch", o.batch, "images a step")->check(between(1, 4096))->type_name("N");
-  c.add_option("--lr-later", o.later_share, "share of the head's rate for the later layers (0.1)")
+  c.add_option("--lr-later", o.later_share, "share of the head's rate for later layers (0.1)")
       ->check(between(0.0, 1000.0))
       ->type_name("X");
-  c.add_option("--lr-earlier", o.earlier_share, "share of the head's rate for the earlier layers (0.03)")
+  c.add_option("--lr-earlier", o.earlier_share, "the same for earlier layers (0.03)")
       ->check(between(0.0, 1000.0))
       ->type_name("X");
   c.add_option("--smoothing", o.smoothing, "label smoothing (0.1)")->check(between(0.0, 1.0))->type_name("X");
-  c.add_flag("--balance", o.balance, "every class weighs the same, however many photos it has");
+  c.add_flag("--balance", o.balance, "every class weighs the same");
   c.add_option("--mixup", o.mixup, "blend photos of a batch, such as 0.2 (0: no)")
       ->check(between(0.0, 100.0))
       ->type_name("ALPHA");
-  c.add_option("--augment", o.augment, "how photos are varied: none, light, photos, or flip=0.5,rotation=10")
-      ->type_name("SPEC");
+  c.add_option("--augment", o.augment, "how photos are varied")->type_name("none|light|photos|small|SPEC");
   c.add_option("--size", o.size, "pixels of an image's sides")->check(between(8, 2048))->type_name("N");
   c.add_option("--seed", o.seed, "of all that is random (0)")->type_name("N");
   add_threads(c, o.threads);

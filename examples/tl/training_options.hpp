@@ -17,8 +17,8 @@
 namespace program {
 
 struct TrainingOptions {
-  std::filesystem::path folder, valid, weights;
-  std::string method = "two-stage", optimiser = "sgd", augment, preprocess;
+  std::filesystem::path folder, valid, weights;  ///< no weights: the network that comes with the program
+  std::string method, optimiser = "sgd", augment, preprocess;
   std::vector<std::string> freeze, train, rates;
   Index batch = 0, size = 0;
   double smoothing = 0.1, mixup = 0;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,24 +24,55 @@ struct Outcome {
   std::string out, err;
 };
 
-/// Starts a program and waits for it. A signal that ended it gives 128 and its number, as in a shell.
-inline Outcome start(std::vector<std::string> arguments) {
-  const TemporaryFolder folder;
-  const std::string out = folder / "out", err = folder / "err";
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT, 0600);
-  posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT, 0600);
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  pid_t child = 0;
-  REQUIRE(::posix_spawn(&child, argv[0], &files, nullptr, argv.data(), environ) == 0);
-  posix_spawn_file_actions_destroy(&files);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(out), read_file(err)};
+/// A program that was started, to be waited for once.
+class Started {
+ public:
+  /// Standard output and standard error go to files, or to what was opened for them before.
+  explicit Started(std::vector<std::string> arguments, int out = -1, int err = -1) {
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    send(files, STDOUT_FILENO, out, out_);
+    send(files, STDERR_FILENO, err, err_);
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    REQUIRE(::posix_spawn(&child_, argv[0], &files, nullptr, argv.data(), environ) == 0);
+    posix_spawn_file_actions_destroy(&files);
+  }
+
+  pid_t id() const { return child_; }
+  std::string out_so_far() const { return std::filesystem::exists(out_) ? read_file(out_) : ""; }
+
+  /// A signal that ended it gives 128 and its number, as in a shell.
+  Outcome wait() {
+    int status = 0;
+    REQUIRE(::waitpid(child_, &status, 0) == child_);
+    const auto text = [](const std::string& path) {
+      return std::filesystem::exists(path) ? read_file(path) : "";
+    };
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text(out_), text(err_)};
+  }
+
+ private:
+  static void send(posix_spawn_file_actions_t& files, int stream, int opened, const std::string& path) {
+    if (opened < 0) {
+      posix_spawn_file_actions_addopen(&files, stream, path.c_str(), O_WRONLY | O_CREAT, 0600);
+    } else {
+      posix_spawn_file_actions_adddup2(&files, opened, stream);
+    }
+  }
+
+  TemporaryFolder folder_;
+  std::string out_ = folder_ / "out", err_ = folder_ / "err";
+  pid_t child_ = 0;
+};
+
+inline Outcome start(std::vector<std::string> arguments) { return Started(std::move(arguments)).wait(); }
+
+/// A command of a shell, where $TL is the program.
+inline Outcome shell(const std::string& command) {
+  return start({"/bin/sh", "-c", "TL='" TL_PROGRAM "'; " + command});
 }
 
 inline Outcome tl_program(std::vector<std::string> arguments) {

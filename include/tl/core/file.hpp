@@ -25,6 +25,12 @@
 
 namespace tl {
 
+/// The system did not take what was to be written: a full disk, a limit to sizes.
+class WriteError : public Error {
+ public:
+  using Error::Error;
+};
+
 inline constexpr std::size_t no_size_limit = std::numeric_limits<std::size_t>::max();
 
 namespace file_impl {
@@ -93,7 +99,7 @@ inline void write_all(const Descriptor& file, const std::filesystem::path& path,
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    TL_CHECK(written >= 0, "cannot write '", path.string(), "': ", reason(errno));
+    if (written < 0) throw WriteError(concat("cannot write '", path.string(), "': ", reason(errno)));
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
 }
@@ -218,8 +224,8 @@ class AtomicFile {
 
   /// Puts the bytes written so far in place of the file. To be called once, last.
   void commit() {
-    TL_CHECK(::fsync(descriptor_.get()) == 0 && descriptor_.close(), "cannot write '", path_.string(),
-             "': ", file_impl::reason(errno));
+    if (::fsync(descriptor_.get()) != 0 || !descriptor_.close())
+      throw WriteError(concat("cannot write '", path_.string(), "': ", file_impl::reason(errno)));
     TL_CHECK(std::rename(temporary_.c_str(), path_.c_str()) == 0, "cannot write '", path_.string(),
              "': ", file_impl::reason(errno));
     committed_ = true;
