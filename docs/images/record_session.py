@@ -21,7 +21,7 @@ from pathlib import Path
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 CLASSES = {"birds": "animals/birds", "mammals": "animals/mammals", "flowers": "plants/flowers"}
 COMMANDS = ["tl finetune animals", "tl predict animals.onnx 'animals/*/d*.png' --top 2"]
-COLUMNS, LETTER, LINE, MARGIN, BAR = 100, 8.43, 19, 18, 34
+COLUMNS, LETTER, LINE, MARGIN, BAR = 80, 8.43, 19, 18, 34
 
 
 def run(command, folder, program):

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -78,6 +80,13 @@ inline Outcome shell(const std::string& command) {
 inline Outcome tl_program(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), TL_PROGRAM);
   return start(std::move(arguments));
+}
+
+/// Half a minute at most.
+template <class Condition>
+void wait_until(const Condition& holds) {
+  for (int i = 0; i < 3000 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  REQUIRE(holds());
 }
 
 inline bool is_one_line(const std::string& text) {

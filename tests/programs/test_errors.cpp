@@ -117,12 +117,6 @@ bool minds_interrupts(pid_t process) {
   return (caught >> (SIGINT - 1) & 1) != 0;
 }
 
-template <class Condition>
-void wait_until(const Condition& holds) {
-  for (int i = 0; i < 3000 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  REQUIRE(holds());
-}
-
 }  // namespace
 
 TEST_CASE("tl: every command names an option that it does not know") {
