@@ -33,8 +33,8 @@ std::function<LinearClassifier(const Features&, Index)> head_classifier(const st
   return [fit](const Features& f, Index classes) { return fit(f.values, f.labels, classes, {}).classifier; };
 }
 
-std::string linear_probe(const StoredFeatures& stored_train, const StoredFeatures& stored_valid,
-                         Index classes) {
+std::optional<LinearProbe> linear_probe(const StoredFeatures& stored_train,
+                                        const StoredFeatures& stored_valid, Index classes) {
   constexpr Index most_cubed = 2048, most_squared = 20'000;  // what ridge and nearest neighbours take
   const Index n = stored_train.rows->count(), width = stored_train.rows->format().size();
   const std::set<std::int64_t> present(stored_train.labels.begin(), stored_train.labels.end());
@@ -45,11 +45,11 @@ std::string linear_probe(const StoredFeatures& stored_train, const StoredFeature
     const tl::Tensor<std::int64_t> predicted = classifier.predict(valid.values);
     Index count = 0;
     for (Index i = 0; i < predicted.size(); ++i) count += predicted.at(i) == valid.labels.at(i);
-    return percent(static_cast<double>(count) / static_cast<double>(predicted.size()));
+    return static_cast<double>(count) / static_cast<double>(predicted.size());
   };
   const auto ridge = tl::transfer::fit_ridge(train.values, train.labels, classes);
   const tl::transfer::NearestNeighbours nearest(train.values, train.labels, classes);
-  return "linear probe: ridge " + right(ridge.classifier) + ", kNN " + right(nearest);
+  return LinearProbe{.ridge = right(ridge.classifier), .neighbours = right(nearest)};
 }
 
 }  // namespace program

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include <tl/transfer/classifiers/linear.hpp>
@@ -14,9 +15,13 @@ namespace program {
 std::function<tl::transfer::LinearClassifier(const tl::transfer::Features&, tl::Index)> head_classifier(
     const std::string& name);
 
-/// How good the features are before anything is trained: one line, or none where that would take long or a
-/// class has no photo to train with.
-std::string linear_probe(const tl::transfer::StoredFeatures& train, const tl::transfer::StoredFeatures& valid,
-                         tl::Index classes);
+/// How good the features are before anything is trained: the accuracy on the images to validate with.
+struct LinearProbe {
+  double ridge = 0, neighbours = 0;
+};
+
+/// None where that would take long or a class has no photo to train with.
+std::optional<LinearProbe> linear_probe(const tl::transfer::StoredFeatures& train,
+                                        const tl::transfer::StoredFeatures& valid, tl::Index classes);
 
 }  // namespace program

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -17,7 +19,8 @@ void add_inspect(CLI::App& app, Command& chosen);
 void add_run(CLI::App& app, Command& chosen);
 void add_predict(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
-void add_finetune(CLI::App& app, Command& chosen);
+/// `words` are those of the command line, for its report.
+void add_finetune(CLI::App& app, Command& chosen, const std::vector<std::string>& words);
 void add_find_lr(CLI::App& app, Command& chosen);
 void add_features(CLI::App& app, Command& chosen);
 void add_doctor(CLI::App& app, Command& chosen);

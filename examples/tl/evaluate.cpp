@@ -1,6 +1,5 @@
 // tl evaluate: how often a network is right about images whose classes are known.
 #include <algorithm>
-#include <tuple>
 
 #include <tl/data/labels.hpp>
 #include <tl/train/metrics.hpp>
@@ -17,11 +16,6 @@ struct Options {
   std::string preprocess;
   bool json = false;
   int threads = 0;
-};
-
-/// Images of one class taken for another.
-struct Confusion {
-  Index label, predicted, count;
 };
 
 bool are_indices(const std::vector<std::string>& names) {
@@ -70,20 +64,6 @@ tl::data::Dataset read_images(const Options& o, const Classifier& c) {
   for (const std::string& text : folder.notes) note(text);
   if (set_apart) note("'" + o.folder.string() + "' sets validation images apart: only they count");
   return data;
-}
-
-/// All mistakes, the most frequent first.
-std::vector<Confusion> confusions(const tl::train::Evaluation& e) {
-  std::vector<Confusion> list;
-  for (Index label = 0; label < e.classes(); ++label) {
-    for (Index predicted = 0; predicted < e.classes(); ++predicted) {
-      const Index count = e.confusion(label, predicted);
-      if (label != predicted && count > 0) list.push_back({label, predicted, count});
-    }
-  }
-  std::stable_sort(list.begin(), list.end(),
-                   [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
-  return list;
 }
 
 Json to_json(const Options& o, const Classifier& c, const tl::data::Loader& loader,
@@ -145,7 +125,7 @@ void print_matrix(const tl::train::Evaluation& e, const std::vector<std::string>
 
 void print_most_confused(const tl::train::Evaluation& e, const std::vector<std::string>& names) {
   constexpr std::size_t shown = 15;
-  const std::vector<Confusion> list = confusions(e);
+  const std::vector<tl::train::Confusion> list = tl::train::confusions(e);
   if (list.empty()) return;
   Table table(2, {"true", "predicted", "images"});
   for (std::size_t i = 0; i < std::min(shown, list.size()); ++i) {

@@ -1,4 +1,6 @@
 // tl finetune: a pretrained network learns the classes of a folder of photos.
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 
@@ -12,6 +14,7 @@
 #include "commands.hpp"
 #include "common.hpp"
 #include "defaults.hpp"
+#include "report/report.hpp"
 #include "training_options.hpp"
 
 namespace program {
@@ -19,7 +22,8 @@ namespace program {
 namespace {
 
 struct Options : TrainingOptions {
-  std::filesystem::path out, json_out, cache;
+  std::filesystem::path out, json_out, report, cache;
+  std::vector<std::string> command;  ///< the words that were given
   std::string classifier;
   Index epochs = 5, patience = 0, views = 0;
   double lr = 0;
@@ -186,8 +190,24 @@ tl::Graph<float> finished(const tl::Model<float>& model, const tl::data::Preproc
   return graph;
 }
 
+/// What the report tells beside the result; the network has its new head and is not trained yet.
+report::Training report_of(const Options& o, const tl::train::FineTuneOptions& training,
+                           const tl::Graph<float>& graph) {
+  report::Training r{.command = o.command, .folder = o.folder, .weights = o.weights, .out = o.out};
+  r.method = tl::concat(training.method);
+  r.optimiser = o.optimiser;
+  r.seed = o.seed;
+  const bool by_epoch = training.method.kind != tl::transfer::MethodKind::features;
+  r.variations = o.views == 0 ? o.epochs : by_epoch ? std::min(o.views, o.epochs) : o.views;
+  const tl::data::Size size = training.preprocess->fixed_size().value_or(tl::data::Size{224, 224});
+  const tl::Shape example{1, tl::data::Image::channels, size.height, size.width};
+  r.plan = training_plan(graph, training.method, example, training.freeze_batch_norm);
+  return r;
+}
+
 void finetune(Options o) {
   const QuietOutput quiet_output;
+  const auto begin = std::chrono::system_clock::now();
   use_threads(o.threads);
   const bool shipped = o.weights.empty();
   if (shipped) o.weights = shipped_weights();
@@ -198,6 +218,7 @@ void finetune(Options o) {
   tl::train::FineTuneOptions training = recipe(o, *model);
   check_writable(o.out);
   if (!o.json_out.empty()) check_writable(o.json_out);
+  if (!o.report.empty()) check_writable(o.report);
   if (!o.cache.empty()) tl::transfer::make_feature_folder(o.cache);
 
   tl::transfer::replace_head(*model, photos.classes(), o.seed);
@@ -206,18 +227,24 @@ void finetune(Options o) {
   std::cout << counted(photos.train.size(), "image") << " of " << photos.classes().size() << " classes in "
             << printable(o.folder.string()) << std::endl;
   if (!chosen.empty()) std::cout << chosen << std::endl;
+  report::Training told;
+  if (!o.report.empty()) told = report_of(o, training, model->graph());
+  told.begin = begin;
   Bars bars;
   training.on_note = [&](const std::string& text) {
     bars.clear(), std::cout << printable(text) << std::endl;
+    told.notes.push_back(text);
   };
-  training.on_step = [&](const tl::train::StepReport& r) { bars.step(r); };
+  training.on_step = [&](const tl::train::StepReport& r) { bars.step(r), told.add(r); };
   training.on_epoch = [&](const tl::train::EpochReport& r) { bars.clear(), show_epoch(r); };
   training.on_features = [&](Index done, Index total) { bars.features(done, total); };
   training.on_cached = [&](const tl::transfer::StoredFeatures& train,
                            const tl::transfer::StoredFeatures& valid) {
     bars.clear();
-    const std::string probe = linear_probe(train, valid, static_cast<Index>(photos.classes().size()));
-    if (!probe.empty()) std::cout << probe << std::endl;
+    told.probe = linear_probe(train, valid, static_cast<Index>(photos.classes().size()));
+    if (told.probe)
+      std::cout << "linear probe: ridge " << percent(told.probe->ridge) << ", kNN "
+                << percent(told.probe->neighbours) << std::endl;
   };
   training.should_stop = [] { return interrupted != 0; };
 
@@ -232,6 +259,7 @@ void finetune(Options o) {
   tl::onnx::save(finished(*model, result.preprocess), o.out);
   if (!o.json_out.empty())
     tl::write_file_atomically(o.json_out, to_json(o, result, tl::concat(training.method)).dump(2) + "\n");
+  if (!o.report.empty()) tl::write_file_atomically(o.report, report::html(*model, result, told));
   if (!o.cache.empty())
     std::cout << "features: " << grouped(result.features_computed) << " rows computed, all others found in "
               << printable(o.cache.string()) << '\n';
@@ -250,8 +278,9 @@ void finetune(Options o) {
 
 }  // namespace
 
-void add_finetune(CLI::App& app, Command& chosen) {
+void add_finetune(CLI::App& app, Command& chosen, const std::vector<std::string>& words) {
   auto o = std::make_shared<Options>();
+  o->command = words;
   CLI::App* c = app.add_subcommand("finetune", "Teach a network the classes of a folder of photos");
   add_training_options(*c, *o);
   c->add_option("--out", o->out, "the file to write (FOLDER's name.onnx, if it is new)")->type_name("FILE");
@@ -276,6 +305,8 @@ void add_finetune(CLI::App& app, Command& chosen) {
   c->add_option("--cache", o->cache, "a folder that keeps features for the next run")->type_name("FOLDER");
   c->add_flag("--from-scratch", o->from_scratch, "forget the weights first (with --method full)");
   c->add_option("--json-out", o->json_out, "write the figures to this file")->type_name("FILE");
+  c->add_option("--report", o->report, "write what was learned to this page, for people (.html)")
+      ->type_name("FILE");
   c->footer("Example: tl finetune animals/ --weights resnet18.onnx --out animals.onnx");
   c->callback([o, c, &chosen] {
     for (const char* name : {"--epochs", "--patience", "--last-epoch", "--lr", "--lr-for", "--lr-later",

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "common.hpp"
+#include "svg.hpp"
 
 namespace program {
 
@@ -41,16 +42,6 @@ Axes axes_of(const tl::train::LrCurve& curve) {
   return {first, std::max(last, first + 1), lowest->smoothed, std::max(high, lowest->smoothed + 1e-9)};
 }
 
-std::string line(double x1, double y1, double x2, double y2, const std::string& style) {
-  return "<line x1=\"" + fixed(x1, 1) + "\" y1=\"" + fixed(y1, 1) + "\" x2=\"" + fixed(x2, 1) + "\" y2=\"" +
-         fixed(y2, 1) + "\" " + style + "/>\n";
-}
-
-std::string label(double x, double y, const std::string& anchor, const std::string& text) {
-  return "<text x=\"" + fixed(x, 1) + "\" y=\"" + fixed(y, 1) + "\" text-anchor=\"" + anchor + "\">" + text +
-         "</text>\n";
-}
-
 }  // namespace
 
 std::string text_plot(const tl::train::LrCurve& curve) {
@@ -67,38 +58,39 @@ std::string text_plot(const tl::train::LrCurve& curve) {
 }
 
 std::string svg_plot(const tl::train::LrCurve& curve) {
+  using svg::label, svg::line;
   const Axes a = axes_of(curve);
   const double floor = a.y(a.low), right = Axes::width - Axes::right;
   const std::string grid = "stroke=\"#ddd\"";
-  std::string svg =
+  std::string picture =
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"640\" height=\"400\" "
       "font-family=\"sans-serif\" font-size=\"12\">\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   for (int power = static_cast<int>(std::ceil(a.first - 1e-9)); power <= a.last + 1e-9; ++power) {
     const double x = a.x(std::pow(10, power));
-    svg += line(x, Axes::top, x, floor, grid) + label(x, floor + 18, "middle", "1e" + std::to_string(power));
+    picture +=
+        line(x, Axes::top, x, floor, grid) + label(x, floor + 18, "middle", "1e" + std::to_string(power));
   }
   for (int i = 0; i <= 4; ++i) {
     const double loss = a.low + (a.high - a.low) * i / 4;
-    svg += line(Axes::left, a.y(loss), right, a.y(loss), grid) +
-           label(Axes::left - 6, a.y(loss) + 4, "end", fixed(loss, 3));
+    picture += line(Axes::left, a.y(loss), right, a.y(loss), grid) +
+               label(Axes::left - 6, a.y(loss) + 4, "end", fixed(loss, 3));
   }
-  svg += label((Axes::left + right) / 2, Axes::height - 10, "middle", "learning rate") +
-         label(Axes::left, Axes::top - 6, "end", "loss");
-  svg += "<polyline fill=\"none\" stroke=\"#1f5fa8\" stroke-width=\"2\" points=\"";
-  for (const tl::train::LrPoint& p : curve.points)
-    svg += fixed(a.x(p.rate), 1) + "," + fixed(a.y(p.smoothed), 1) + " ";
-  svg += "\"/>\n";
+  picture += label((Axes::left + right) / 2, Axes::height - 10, "middle", "learning rate") +
+             label(Axes::left, Axes::top - 6, "end", "loss");
+  std::vector<std::pair<double, double>> points;
+  for (const tl::train::LrPoint& p : curve.points) points.emplace_back(a.x(p.rate), a.y(p.smoothed));
+  picture += svg::polyline(points, "stroke=\"#1f5fa8\" stroke-width=\"2\"");
   const std::pair<double, std::string> marks[] = {{curve.steepest, "steepest"},
                                                   {curve.tenth, "a tenth of the minimum"}};
   double at = Axes::top + 14;
   for (const auto& [rate, name] : marks) {
     const double x = std::clamp(a.x(rate), Axes::left, right);
-    svg += line(x, Axes::top, x, floor, "stroke=\"#c0392b\" stroke-dasharray=\"4\"") +
-           label(x + 4, at, "start", name + " " + scientific(rate));
+    picture += line(x, Axes::top, x, floor, "stroke=\"#c0392b\" stroke-dasharray=\"4\"") +
+               label(x + 4, at, "start", name + " " + scientific(rate));
     at += 16;
   }
-  return svg + "</svg>\n";
+  return picture + "</svg>\n";
 }
 
 }  // namespace program

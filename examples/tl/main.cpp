@@ -84,7 +84,9 @@ Command parse(CLI::App& app, int argc, char** argv) {
   program::add_run(app, chosen);
   program::add_predict(app, chosen);
   program::add_evaluate(app, chosen);
-  program::add_finetune(app, chosen);
+  std::vector<std::string> words(argv, argv + argc);
+  if (!words.empty()) words[0] = app.get_name();
+  program::add_finetune(app, chosen, words);
   program::add_find_lr(app, chosen);
   program::add_features(app, chosen);
   program::add_doctor(app, chosen);

@@ -17,13 +17,23 @@ Index batch_norms_in(const tl::Graph<float>& graph) {
   });
 }
 
+/// The same weights, whose freezing does not freeze them in the original.
+tl::Graph<float> with_own_switches(tl::Graph<float> graph) {
+  for (tl::ValueId id = 0; id < static_cast<tl::ValueId>(graph.values().size()); ++id) {
+    tl::Var<float>& var = graph.value(id).var;
+    if (var.defined()) var = tl::Var<float>(var.value(), var.requires_grad());
+  }
+  return graph;
+}
+
 }  // namespace
 
-TrainingPlan training_plan(const tl::Graph<float>& graph, const tl::transfer::Method& method,
-                           const tl::Shape& example) {
-  const tl::Model<float> model(graph);
+TrainingPlan training_plan(const tl::Graph<float>& whole, const tl::transfer::Method& method,
+                           const tl::Shape& example, bool freeze_batch_norm) {
+  const tl::Model<float> model(with_own_switches(whole));
+  const tl::Graph<float>& graph = model.graph();
   tl::transfer::freeze_for(model, method);
-  tl::transfer::freeze_batch_norm(model);
+  if (freeze_batch_norm) tl::transfer::freeze_batch_norm(model);
   TrainingPlan plan;
   plan.method = tl::concat(method);
   plan.layers = static_cast<Index>(graph.nodes().size());
@@ -46,23 +56,29 @@ TrainingPlan training_plan(const tl::Graph<float>& graph, const tl::transfer::Me
   return plan;
 }
 
+std::vector<std::pair<std::string, std::string>> lines_of(const TrainingPlan& plan) {
+  const std::pair<std::string, std::string> trained{"trained", grouped(plan.trained) + " parameters"};
+  if (plan.frozen_layers == 0)
+    return {{"frozen part", "none: photos go through the whole network in every epoch"}, trained};
+  std::string operations;
+  for (const auto& [name, count] : plan.operations)
+    operations += (operations.empty() ? "" : ", ") + grouped(count) + " " + name;
+  return {{"frozen part",
+           tl::concat(plan.frozen_layers, " of ", counted(plan.layers, "layer"), " with ",
+                      counted(plan.tensors, "tensor"), "; nothing of it is recorded or kept for gradients")},
+          {"it runs as", tl::concat(operations, "; ", plan.batch_norms - plan.batch_norms_left, " of ",
+                                    counted(plan.batch_norms, "BatchNorm"), " folded")},
+          {"its features",
+           tl::concat(printable(plan.cut), ' ', plan.features, ", ",
+                      grouped(plan.features.size() * static_cast<Index>(sizeof(float))), " bytes a photo")},
+          trained};
+}
+
 void print(const TrainingPlan& plan) {
+  constexpr std::size_t width = 15;
   std::cout << "\nplan of tl finetune --method " << plan.method << '\n';
-  if (plan.frozen_layers == 0) {
-    std::cout << "frozen part    none: photos go through the whole network in every epoch\n";
-  } else {
-    std::string operations;
-    for (const auto& [name, count] : plan.operations)
-      operations += (operations.empty() ? "" : ", ") + grouped(count) + " " + name;
-    std::cout << "frozen part    " << plan.frozen_layers << " of " << counted(plan.layers, "layer")
-              << " with " << counted(plan.tensors, "tensor")
-              << "; nothing of it is recorded or kept for gradients\n"
-              << "it runs as     " << operations << "; " << plan.batch_norms - plan.batch_norms_left << " of "
-              << counted(plan.batch_norms, "BatchNorm") << " folded\n"
-              << "its features   " << printable(plan.cut) << ' ' << plan.features << ", "
-              << grouped(plan.features.size() * static_cast<Index>(sizeof(float))) << " bytes a photo\n";
-  }
-  std::cout << "trained        " << grouped(plan.trained) << " parameters\n";
+  for (const auto& [name, text] : lines_of(plan))
+    std::cout << name << std::string(width - name.size(), ' ') << text << '\n';
 }
 
 Json to_json(const TrainingPlan& plan) {

@@ -24,9 +24,12 @@ struct TrainingPlan {
   Index trained = 0;   ///< elements of parameters
 };
 
-/// Freezes what the method freezes. `example` is the shape of one image, (1,3,H,W).
+/// `example` is the shape of one image, (1,3,H,W). What is frozen in the graph already stays so, and nothing
+/// of it is changed. A training from scratch leaves its batch normalisations free.
 TrainingPlan training_plan(const tl::Graph<float>& graph, const tl::transfer::Method& method,
-                           const tl::Shape& example);
+                           const tl::Shape& example, bool freeze_batch_norm = true);
+/// Lines of a name and what it is, for people.
+std::vector<std::pair<std::string, std::string>> lines_of(const TrainingPlan& plan);
 void print(const TrainingPlan& plan);
 Json to_json(const TrainingPlan& plan);
 

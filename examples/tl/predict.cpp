@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include <tl/autograd/functions.hpp>
+#include <tl/data/encode.hpp>
+#include <tl/data/heat_map.hpp>
+#include <tl/train/grad_cam.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
@@ -14,7 +17,7 @@ namespace program {
 namespace {
 
 struct Options {
-  std::filesystem::path model;
+  std::filesystem::path model, explain;
   std::vector<std::filesystem::path> images;
   std::string preprocess;
   Index top = 3;
@@ -86,6 +89,15 @@ void print_csv(const Classifier& c, const std::filesystem::path& path, const std
   std::cout << line << '\n';
 }
 
+/// Writes the image as the network sees it, the brighter the more a part of it speaks for the class.
+void explain(const Options& o, const Classifier& c, const std::filesystem::path& path, Index label) {
+  const tl::data::Image photo = tl::data::read_image(path), seen = c.preprocess.geometry(photo);
+  const tl::Shape shape{1, tl::data::Image::channels, seen.height(), seen.width()};
+  const tl::train::GradCam<float> grad_cam(load_graph(o.model), shape);
+  const tl::Tensor<float> heat = grad_cam(c.preprocess.apply(photo), label);
+  tl::data::write_png(o.explain, tl::data::overlay_heat(seen, heat));
+}
+
 Json skipped_json(const tl::data::Loader& loader) {
   Json list = Json::array();
   for (const tl::data::Skipped& s : loader.skipped())
@@ -98,6 +110,10 @@ void predict(const Options& o) {
   const Classifier c = open_classifier(o.model, o.preprocess);
   const tl::data::Loader loader =
       open_images(c, tl::data::image_files(expanded(o.images)), o.strict, o.threads);
+  const bool explains = !o.explain.empty();
+  TL_CHECK(!explains || loader.dataset().size() == 1, "--explain is for one image, got ",
+           loader.dataset().size());
+  if (explains) check_writable(o.explain);
   Progress progress("predicting", loader.dataset().size());
   if (!o.json && ::isatty(STDOUT_FILENO) != 0) progress.silence();
   SkippedReport skipped;
@@ -118,6 +134,7 @@ void predict(const Options& o) {
       } else {
         print(c, path, scores);
       }
+      if (explains) explain(o, c, path, scores[0].index);
     }
     std::cout.flush();
     progress.update(done += batch.size());
@@ -142,6 +159,8 @@ void add_predict(CLI::App& app, Command& chosen) {
   command->add_option("--top", o->top, "classes to name for each image (3)")
       ->check(between(1, 1'000'000))
       ->type_name("K");
+  command->add_option("--explain", o->explain, "of one image: a .png of what speaks for its first class")
+      ->type_name("FILE");
   add_preprocess(*command, o->preprocess);
   command->add_flag("--strict", o->strict, "stop at the first image that cannot be read");
   CLI::Option* json = command->add_flag("--json", o->json, "one JSON document on standard output");

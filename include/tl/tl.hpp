@@ -6,6 +6,7 @@
 #include <tl/data/augment_spec.hpp>
 #include <tl/data/encode.hpp>
 #include <tl/data/folder.hpp>
+#include <tl/data/heat_map.hpp>
 #include <tl/data/labels.hpp>
 #include <tl/data/loader.hpp>
 #include <tl/data/split.hpp>
@@ -29,9 +30,11 @@
 #include <tl/optim/row_adagrad.hpp>
 #include <tl/optim/schedule.hpp>
 #include <tl/optim/sgd.hpp>
+#include <tl/train/calibration.hpp>
 #include <tl/train/find_lr.hpp>
 #include <tl/train/fine_tune.hpp>
 #include <tl/train/fit.hpp>
+#include <tl/train/grad_cam.hpp>
 #include <tl/train/metrics.hpp>
 #include <tl/transfer/classifiers/neighbours.hpp>
 #include <tl/transfer/classifiers/softmax.hpp>

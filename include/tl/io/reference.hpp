@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include <tl/core/base64.hpp>
 #include <tl/core/rng.hpp>
 #include <tl/graph/graph.hpp>
 #include <tl/io/metadata.hpp>
@@ -38,40 +39,6 @@ struct Reference {
 };
 
 namespace reference_impl {
-
-inline constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-inline std::string to_base64(std::string_view bytes) {
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k)
-      text += i + k <= bytes.size() ? digits[group >> (18 - 6 * k) & 63u] : '=';
-  }
-  return text;
-}
-
-inline std::string from_base64(std::string_view text) {
-  TL_CHECK(text.size() % 4 == 0, "its base64 text has ", text.size(), " characters");
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  std::string bytes;
-  bytes.reserve(text.size() * 3 / 4);
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const std::size_t digit = digits.find(c);
-    TL_CHECK(digit != std::string_view::npos, "its base64 text is damaged");
-    bits = bits << 6 | static_cast<std::uint32_t>(digit);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes += static_cast<char>(bits >> count & 0xffu);
-  }
-  return bytes;
-}
 
 inline Fingerprint parse_line(std::string_view line) {
   Fingerprint result;
@@ -162,9 +129,9 @@ inline void set_reference(Graph<float>& graph, const Tensor<float>& input) {
     }
     layers += '\n';
     if (node.output == graph.outputs()[0])
-      graph.metadata[reference_output_key] = reference_impl::to_base64(encode_npy(values[n]));
+      graph.metadata[reference_output_key] = to_base64(encode_npy(values[n]));
   }
-  graph.metadata[reference_input_key] = reference_impl::to_base64(encode_npy(input));
+  graph.metadata[reference_input_key] = to_base64(encode_npy(input));
   graph.metadata[reference_layers_key] = std::move(layers);
 }
 
@@ -174,7 +141,7 @@ inline Reference reference(const Metadata& metadata) {
     const auto tensor = [&](const char* key) {
       const auto it = metadata.find(key);
       TL_CHECK(it != metadata.end(), "there is no ", key);
-      return decode_npy<float>(reference_impl::from_base64(it->second));
+      return decode_npy<float>(from_base64(it->second));
     };
     Reference result{
         .input = tensor(reference_input_key), .output = tensor(reference_output_key), .layers = {}};

@@ -101,7 +101,9 @@ struct FineTuneResult {
   Index features_computed = 0;  ///< rows; those that were kept from earlier runs are not counted
   data::Dataset train_set, valid_set;
   data::Preprocess preprocess;
-  bool stopped = false;  ///< by should_stop, before the last epoch
+  data::Augment augment = data::Augment::none();  ///< how images were varied in the last stage
+  double lr = 0;                                  ///< of the head in the last stage; 0: not trained by steps
+  bool stopped = false;                           ///< by should_stop, before the last epoch
 };
 
 /// Trains a network whose head fits the classes of `photos`. Without validation images a seeded, stratified

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <vector>
 
 #include <tl/data/loader.hpp>
-#include <tl/kernels/softmax.hpp>
 #include <tl/nn/module.hpp>
+#include <tl/train/prediction.hpp>
 
 namespace tl::train {
 
@@ -41,25 +40,15 @@ class Evaluation {
     TL_CHECK(logits.rank() == 2 && logits.shape(1) == classes_ && labels.shape() == Shape{logits.shape(0)},
              "[evaluation] expected logits(N,", classes_, "), labels(N), got ", logits.shape(), ", ",
              labels.shape());
-    const Index n = logits.shape(0);
-    Tensor<float> log_probabilities = Tensor<float>::empty(logits.shape());
-    kernels::log_softmax_forward(n, classes_, logits.plain().data(), log_probabilities.mutable_data());
-    for (Index i = 0; i < n; ++i) {
-      const float* row = log_probabilities.data() + i * classes_;
-      const Index label = labels.data()[i];
-      TL_CHECK(label >= 0 && label < classes_, "[evaluation] expected labels below ", classes_, ", got ",
-               label);
-      TL_CHECK(!std::isnan(row[label]),
-               "[evaluation] the network gives NaN: damaged weights, or too large a learning rate");
-      const Index predicted = std::max_element(row, row + classes_) - row;
-      ++confusion_[static_cast<std::size_t>(label * classes_ + predicted)];
-      const Index better = std::count_if(row, row + classes_, [&](float p) { return p > row[label]; });
-      const Index equal_before = std::count(row, row + label, row[label]);
-      top5_ += better + equal_before < 5;
-      correct_ += predicted == label;
-      loss_ -= static_cast<double>(row[label]);
-      ++count_;
-    }
+    for (const Prediction& p : judge(logits, labels)) add(p);
+  }
+  void add(const Prediction& p) {
+    confusion(p.label, p.predicted);  // throws for classes that it does not have
+    ++confusion_[static_cast<std::size_t>(p.label * classes_ + p.predicted)];
+    top5_ += p.rank < 5;
+    correct_ += p.correct();
+    loss_ += p.loss;
+    ++count_;
   }
 
   Index classes() const { return classes_; }
@@ -108,22 +97,65 @@ class Evaluation {
   std::vector<Index> confusion_;  ///< (label, predicted)
 };
 
+/// Images of class `label` that were taken for `predicted`.
+struct Confusion {
+  Index label = 0, predicted = 0, count = 0;
+};
+
+/// All mistakes, the most frequent first.
+inline std::vector<Confusion> confusions(const Evaluation& e) {
+  std::vector<Confusion> list;
+  for (Index label = 0; label < e.classes(); ++label) {
+    for (Index predicted = 0; predicted < e.classes(); ++predicted) {
+      const Index count = e.confusion(label, predicted);
+      if (label != predicted && count > 0) list.push_back({label, predicted, count});
+    }
+  }
+  std::stable_sort(list.begin(), list.end(),
+                   [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
+  return list;
+}
+
+namespace metrics_impl {
+
+/// Runs a network in inference mode over everything a loader gives; `use` is given batches and logits.
+template <class Loader, class Use>
+void infer_all(nn::Module<float>& model, const Loader& loader, const Use& use) {
+  const NoGrad no_grad;
+  const bool was_training = model.is_training();
+  model.eval();
+  auto epoch = loader.epoch(0);
+  for (data::Batch& batch : epoch) use(batch, model.forward(Var<float>(batch.images)).value());
+  model.train(was_training);
+}
+
+}  // namespace metrics_impl
+
 /// Runs a network in inference mode over everything a loader gives (data::Loader, transfer::FeatureLoader).
 /// `after_batch` is told the figures so far.
 template <class Loader>
 Evaluation evaluate(nn::Module<float>& model, const Loader& loader,
                     const std::function<void(const Evaluation&)>& after_batch = {}) {
-  const NoGrad no_grad;
-  const bool was_training = model.is_training();
-  model.eval();
   Evaluation figures(static_cast<Index>(loader.dataset().class_names.size()));
-  auto epoch = loader.epoch(0);
-  for (data::Batch& batch : epoch) {
-    figures.add(model.forward(Var<float>(batch.images)).value(), batch.labels);
+  metrics_impl::infer_all(model, loader, [&](const data::Batch& batch, const Tensor<float>& logits) {
+    figures.add(logits, batch.labels);
     if (after_batch) after_batch(figures);
-  }
-  model.train(was_training);
+  });
   return figures;
+}
+
+/// The same image by image; those that cannot be read have none.
+template <class Loader>
+std::vector<Prediction> predictions(nn::Module<float>& model, const Loader& loader) {
+  std::vector<Prediction> all;
+  metrics_impl::infer_all(model, loader, [&](const data::Batch& batch, const Tensor<float>& logits) {
+    std::size_t i = 0;
+    for (Prediction p : judge(logits, batch.labels)) {
+      p.sample = batch.samples[i++];
+      all.push_back(p);
+    }
+  });
+  return all;
 }
 
 }  // namespace tl::train

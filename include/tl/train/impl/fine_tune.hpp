@@ -165,6 +165,7 @@ class Run {
     const Index views = last ? std::min(o_.views, epochs) : 0;  // an epoch trains on one view
     data::Augment augment = data::Augment::none();
     if (last) augment = o_.augment.value_or(only_head && views == 0 ? augment : data::Augment{});
+    result_.augment = augment;
     result_.frozen_hash.clear();
     result_.frozen_tensors = 0;
     std::optional<FrozenPart> frozen;
@@ -252,6 +253,7 @@ class Run {
   void fit_head() {
     const FrozenPart frozen(*this, transfer::find_head(model_.graph()).input);
     const data::Augment augment = o_.views > 0 ? o_.augment.value_or(data::Augment{}) : data::Augment::none();
+    result_.augment = augment;
     const Stored stored = store(frozen.prefix(), augment, o_.views);
     if (result_.stopped) return;
     const auto classes = static_cast<Index>(result_.train_set.class_names.size());
@@ -266,6 +268,7 @@ class Run {
   void train_on(nn::Module<T>& network, const Loader& train, const Loader& valid, Index epochs, double lr,
                 bool last) {
     const std::unique_ptr<optim::Optimiser<T>> optimiser = make_optimiser(model_, o_, lr);
+    result_.lr = lr;
     FitOptions fit_options{.epochs = epochs, .seed = o_.seed};
     fit_options.schedule = {.kind = optim::ScheduleKind::one_cycle, .rise = 0.3, .div = 10, .div_final = 1e3};
     fit_options.loss = loss_options(o_, result_.train_set);

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Opens a report of `tl finetune --report` in a browser and holds that it is drawn, readable and loads nothing.
+
+usage: check_report.py REPORT.html [--screenshots FOLDER]
+       check_report.py --tl PROGRAM      makes a small report first
+
+Needs Chromium (Debian's `chromium`); without it one line says that the check was skipped. The browser is asked over the
+DevTools protocol through a pipe: https://chromedevtools.github.io/devtools-protocol/
+"""
+import argparse
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from small_photos import ROOT, make_photos
+
+SECTIONS = ["course", "classes", "confusion", "calibration", "losses", "attention", "augmented", "probe", "frozen", "run"]
+WIDTHS = {"wide": 1280, "phone": 390}
+NAMES = ["<script>alert(1)&\"'", "plain", "café"]  # of the classes of the small report
+
+# What the page says of itself: boxes, and what a screen reader needs.
+INSPECT = """(() => {
+  const drawn = e => { const b = e.getBoundingClientRect(); return b.width > 0 && b.height > 0; };
+  const all = selector => [...document.querySelectorAll(selector)];
+  const named = e => (e.getAttribute('aria-labelledby') || '').split(' ').every(id => document.getElementById(id)?.textContent);
+  const ids = all('[id]').map(e => e.id);
+  const finding = (ok, text) => ok ? [] : [text];
+  return JSON.stringify({
+    sections: Object.fromEntries(all('section').map(s => [s.id, drawn(s) && drawn(s.querySelector('h2'))])),
+    pictures: all('img').length, charts: all('svg').length, tables: all('table').length,
+    text: document.body.innerText,
+    findings: [].concat(
+      finding(document.documentElement.lang === 'en', 'the page does not name its language'),
+      finding(document.title && all('h1').length === 1, 'the page has no title or not one h1'),
+      finding(!document.querySelector('script, iframe, object, embed, form'), 'there is a script or an embedded page'),
+      finding(new Set(ids).size === ids.length, 'two elements have one id'),
+      finding(document.documentElement.scrollWidth <= innerWidth, 'the page is wider than the window: ' +
+              document.documentElement.scrollWidth + ' > ' + innerWidth),
+      ...all('img').map(e => finding(e.complete && e.naturalWidth > 0 && drawn(e), 'a picture is not drawn: ' + e.alt)),
+      ...all('img').map(e => finding(e.alt, 'a picture has no alternative text')),
+      ...all('svg').map(e => finding(drawn(e) && e.getAttribute('role') === 'img' && e.querySelector('title') &&
+                                     e.querySelector('desc') && named(e), 'a chart is not drawn or not described')),
+      ...all('svg text').filter(e => e.getBoundingClientRect().height < 8).map(e => 'small text: ' + e.textContent),
+      ...all('table').map(e => finding(e.caption?.textContent && [...e.querySelectorAll('th')].every(h => h.scope),
+                                       'a table has no caption or a heading no scope')),
+      ...all('a').map(e => finding(document.getElementById(e.getAttribute('href').slice(1)),
+                                   'a link leads nowhere: ' + e.getAttribute('href')))),
+  });
+})()"""
+
+
+class Browser:
+    """One page of a headless Chromium; its events are kept in `events`."""
+
+    def __init__(self, program, folder):
+        to_browser, self.write_end = (fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in os.pipe())
+        self.read_end, from_browser = (fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in os.pipe())
+        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+                   "--hide-scrollbars", f"--user-data-dir={folder}", "--remote-debugging-pipe", "about:blank"]
+        self.process = subprocess.Popen(["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", *command],
+                                        pass_fds=[to_browser, from_browser], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        os.close(to_browser)
+        os.close(from_browser)
+        self.buffer, self.events, self.number, self.session = b"", [], 0, None
+        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self.ask(domain + ".enable")
+
+    def receive(self, seconds=120):
+        end = time.monotonic() + seconds
+        while b"\0" not in self.buffer:
+            if not select.select([self.read_end], [], [], max(0, end - time.monotonic()))[0]:
+                raise TimeoutError("the browser does not answer")
+            piece = os.read(self.read_end, 1 << 16)
+            if not piece:
+                raise EOFError("the browser has ended")
+            self.buffer += piece
+        message, self.buffer = self.buffer.split(b"\0", 1)
+        return json.loads(message)
+
+    def ask(self, method, **parameters):
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.write_end, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.receive()
+            if answer.get("id") == self.number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']['message']}")
+                return answer["result"]
+            self.events.append(answer)
+
+    def open(self, url):
+        self.ask("Page.navigate", url=url)
+        while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
+            self.events.append(self.receive())
+
+    def evaluate(self, script):
+        result = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+        if "exceptionDetails" in result:
+            raise RuntimeError(result["exceptionDetails"]["exception"]["description"])
+        return result["result"]["value"]
+
+    def size(self, width):
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
+
+    def screenshot(self, path):
+        height = self.evaluate("document.documentElement.scrollHeight")
+        width = self.evaluate("innerWidth")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]))
+
+    def close(self):
+        with contextlib.suppress(OSError, EOFError, RuntimeError):
+            self.session = None
+            self.ask("Browser.close")
+        self.process.wait(30)
+
+
+def complaints(events, url):
+    """What the console said, and what was fetched beside the page."""
+    for event in events:
+        parameters = event.get("params", {})
+        if event["method"] == "Network.requestWillBeSent":
+            address = parameters["request"]["url"]
+            if address != url and not address.startswith("data:"):
+                yield f"it fetches {address[:100]}"
+        elif event["method"] == "Log.entryAdded" and parameters["entry"]["level"] in ("error", "warning"):
+            yield "the browser says: " + parameters["entry"]["text"]
+        elif event["method"] in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Page.javascriptDialogOpening"):
+            yield f"a script has run: {event['method']}"
+
+
+def check(report, screenshots, program, names):
+    url = report.resolve().as_uri()
+    findings = []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        browser = Browser(program, folder)
+        try:
+            browser.size(WIDTHS["wide"])
+            browser.open(url)
+            for name, width in WIDTHS.items():
+                browser.size(width)
+                page = json.loads(browser.evaluate(INSPECT))
+                findings += [f"{name}: {text}" for text in page["findings"]]
+                findings += [f"{name}: section {s} is missing or not drawn" for s in SECTIONS if not page["sections"].get(s)]
+                findings += [f"{name}: no class {n}" for n in names if n not in page["text"]]
+                if screenshots:
+                    browser.screenshot(screenshots / f"{name}.png")
+                    browser.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+                    browser.screenshot(screenshots / f"{name}-dark.png")
+                    browser.ask("Emulation.setEmulatedMedia", features=[])
+            if screenshots:
+                pdf = browser.ask("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
+                (screenshots / "print.pdf").write_bytes(base64.b64decode(pdf["data"]))
+            findings += complaints(browser.events, url)
+        finally:
+            browser.close()
+    print(f"report: {page['pictures']} pictures, {page['charts']} charts, {page['tables']} tables, "
+          f"{report.stat().st_size / 1e6:.2f} MB")
+    return findings
+
+
+def small_report(tl, folder):
+    """A report on pictures of a few colours, with names of classes that a page must not take for markup."""
+    make_photos(folder / "photos", NAMES, 12, side=32)
+    report = folder / "report.html"
+    subprocess.run([tl, "finetune", folder / "photos", "--weights", ROOT / "weights" / "resnet_small.onnx", "--size", "32",
+                    "--method", "last:2", "--epochs", "2", "--batch", "8", "--threads", "1", "--out", folder / "out.onnx",
+                    "--report", report], check=True, stdout=subprocess.DEVNULL)
+    return report
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("report", type=Path, nargs="?")
+    parser.add_argument("--tl", type=Path, help="the program, to make a small report")
+    parser.add_argument("--screenshots", type=Path, help="a folder for pictures of the page, and for it on paper")
+    options = parser.parse_args()
+    if (options.report is None) == (options.tl is None):
+        parser.error("expected a report, or --tl")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        print("skipped: check_report.py needs Chromium (Debian: apt-get install chromium)")
+        return 0
+    if options.screenshots:
+        options.screenshots.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        report = options.report or small_report(options.tl, Path(folder))
+        findings = check(report, options.screenshots, program, [] if options.report else NAMES)
+    print("\n".join(findings) or "report: nothing to complain about")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
