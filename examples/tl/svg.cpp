@@ -24,9 +24,10 @@ std::string polyline(const std::vector<std::pair<double, double>>& points, const
   return text + "\"/>\n";
 }
 
-std::vector<double> ticks(double low, double high, int count) {
+std::vector<double> ticks(double low, double high, int count, double least_step) {
   if (!(high > low)) high = low + 1;
-  const double rough = (high - low) / count, power = std::pow(10, std::floor(std::log10(rough)));
+  const double rough = std::max((high - low) / count, least_step),
+               power = std::pow(10, std::floor(std::log10(rough)));
   double step = 10 * power;
   for (const double nice : {1.0, 2.0, 5.0}) {
     if (nice * power >= rough * (1 - 1e-9)) {

@@ -14,8 +14,9 @@ std::string label(double x, double y, const std::string& anchor, const std::stri
 /// A curve through points.
 std::string polyline(const std::vector<std::pair<double, double>>& points, const std::string& style);
 
-/// Round numbers, about `count` of them, the first at most `low` and the last at least `high`.
-std::vector<double> ticks(double low, double high, int count);
+/// Round numbers, about `count` of them, the first at most `low` and the last at least `high`; at least so
+/// far apart.
+std::vector<double> ticks(double low, double high, int count, double least_step = 0);
 /// A number with as many digits as a step between ticks needs.
 std::string tick_text(double value, double step);
 

@@ -58,17 +58,23 @@ INSPECT = """(() => {
 })()"""
 
 
+def moved_up(descriptor):
+    """The same file under a number that is neither 3 nor 4, which the browser expects to be its pipes."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(descriptor)
+    return moved
+
+
 class Browser:
     """One page of a headless Chromium; its events are kept in `events`."""
 
     def __init__(self, program, folder):
-        to_browser, self.write_end = (fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in os.pipe())
-        self.read_end, from_browser = (fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in os.pipe())
+        to_browser, self.write_end = map(moved_up, os.pipe())
+        self.read_end, from_browser = map(moved_up, os.pipe())
         command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                    "--hide-scrollbars", f"--user-data-dir={folder}", "--remote-debugging-pipe", "about:blank"]
-        self.process = subprocess.Popen(["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", *command],
-                                        pass_fds=[to_browser, from_browser], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(command, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        preexec_fn=lambda: (os.dup2(to_browser, 3), os.dup2(from_browser, 4)))
         os.close(to_browser)
         os.close(from_browser)
         self.buffer, self.events, self.number, self.session = b"", [], 0, None

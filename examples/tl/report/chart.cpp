@@ -14,8 +14,9 @@ namespace {
 
 /// From values to the picture's pixels, between the outermost ticks.
 struct Axes {
-  static constexpr double width = 460, height = 270, left = 54, right = 14, top = 30, bottom = 44;
+  static constexpr double width = 460, height = 270, left = 54, right = 16, top = 40, bottom = 44;
   std::vector<double> x_ticks, y_ticks;
+  bool x_percent = false, y_percent = false;  ///< shares of 1, to be written as such
 
   double x(double value) const {
     const double share = (value - x_ticks.front()) / (x_ticks.back() - x_ticks.front());
@@ -32,15 +33,16 @@ std::string number(double value, double step, bool percent) {
 }
 
 /// Grid, numbers and the name of the x axis.
-std::string draw(const Axes& a, const std::string& x_name, bool percent) {
+std::string draw(const Axes& a, const std::string& x_name) {
   std::string text;
   const double floor = a.y(a.y_ticks.front()), end = Axes::width - Axes::right;
   for (const double y : a.y_ticks) {
-    text += svg::line(Axes::left, a.y(y), end, a.y(y), "class=\"grid\"") +
-            svg::label(Axes::left - 6, a.y(y) + 4, "end", number(y, a.y_ticks[1] - a.y_ticks[0], percent));
+    text +=
+        svg::line(Axes::left, a.y(y), end, a.y(y), "class=\"grid\"") +
+        svg::label(Axes::left - 6, a.y(y) + 4, "end", number(y, a.y_ticks[1] - a.y_ticks[0], a.y_percent));
   }
   for (const double x : a.x_ticks)
-    text += svg::label(a.x(x), floor + 17, "middle", svg::tick_text(x, a.x_ticks[1] - a.x_ticks[0]));
+    text += svg::label(a.x(x), floor + 17, "middle", number(x, a.x_ticks[1] - a.x_ticks[0], a.x_percent));
   return text + svg::label((Axes::left + end) / 2, Axes::height - 8, "middle", escape(x_name));
 }
 
@@ -109,9 +111,8 @@ Table numbers_of(const Chart& chart, double step) {
   for (const Series& s : chart.series) headings.push_back(s.name);
   Table table(0, chart.title, headings);
   const std::vector<double>& x = chart.series[0].x;
-  const bool whole = std::all_of(x.begin(), x.end(), [](double v) { return v == std::floor(v); });
   for (const std::size_t i : thinned(x.size(), 30)) {
-    std::vector<std::string> row{fixed(x[i], whole ? 0 : 2)};
+    std::vector<std::string> row{fixed(x[i], chart.whole ? 0 : 2)};
     for (const Series& s : chart.series) row.push_back(number(s.y[i], step / 100, chart.percent));
     table.add(std::move(row));
   }
@@ -123,14 +124,13 @@ Table numbers_of(const Chart& chart, double step) {
 std::string line_chart(const Chart& chart) {
   const auto [first, last] = range_of(chart.series, &Series::x);
   const auto [low, high] = range_of(chart.series, &Series::y);
-  const Axes a{svg::ticks(first, last, 6), svg::ticks(low, high, 4)};
-  std::string content = draw(a, chart.x_name, chart.percent) + legend(chart.series);
+  const Axes a{svg::ticks(first, last, 6, chart.whole ? 1 : 0), svg::ticks(low, high, 4), false,
+               chart.percent};
+  std::string content = draw(a, chart.x_name) + legend(chart.series);
   if (chart.mark >= 0) {
     const double x = a.x(chart.mark);
-    const bool left = x > Axes::width / 2;
     content += svg::line(x, Axes::top, x, a.y(a.y_ticks.front()), "class=\"mark\"") +
-               svg::label(x + (left ? -5 : 5), Axes::height - Axes::bottom - 7, left ? "end" : "start",
-                          escape(chart.mark_name));
+               svg::label(x, Axes::top - 5, "middle", escape(chart.mark_name));
   }
   for (std::size_t i = 0; i < chart.series.size(); ++i) content += curve(a, chart.series[i], i);
   return chart_figure(picture_of(chart.id, chart.title, chart.description, content), chart.title,
@@ -139,14 +139,14 @@ std::string line_chart(const Chart& chart) {
 
 std::string reliability_diagram(const tl::train::Calibration& calibration) {
   const std::vector<tl::train::CalibrationBin>& bins = calibration.bins();
-  const Axes a{svg::ticks(0, 1, 5), svg::ticks(0, 1, 5)};
+  const Axes a{svg::ticks(0, 1, 5), svg::ticks(0, 1, 5), true, true};
   const std::string title = "Accuracy by confidence";
   const std::string description =
       "A bar for the photos of each tenth of confidence, as high as the share of them that is right. Where "
       "bars "
       "end below the dashed line, the network is surer than it should be; above it, less sure.";
   Table table(0, title, {"confidence", "photos", "mean confidence", "right"});
-  std::string content = draw(a, "confidence", true);
+  std::string content = draw(a, "confidence");
   const double width = 1 / static_cast<double>(bins.size());
   for (std::size_t i = 0; i < bins.size(); ++i) {
     const double from = width * static_cast<double>(i), right = bins[i].accuracy();

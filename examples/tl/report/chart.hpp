@@ -22,6 +22,7 @@ struct Chart {
   std::string x_name;
   std::vector<Series> series{};  ///< one or two
   bool percent = false;          ///< y are shares of 1
+  bool whole = false;            ///< x are whole numbers
   double mark = -1;              ///< an x with a line through it; below 0: none
   std::string mark_name{};
 };

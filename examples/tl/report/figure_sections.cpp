@@ -9,12 +9,13 @@ namespace program::report {
 
 namespace {
 
-/// A cell of the confusion matrix, the darker the larger its share of the row.
-std::string matrix_cell(Index count, Index row_sum) {
+/// A cell of the confusion matrix, blue where right and orange where wrong, the stronger the larger its share
+/// of the row.
+std::string matrix_cell(Index count, Index row_sum, bool right) {
   if (count == 0) return "<td class=\"none\">0</td>";
   const double share = static_cast<double>(count) / static_cast<double>(row_sum);
-  return "<td style=\"background:rgba(60,130,210," + fixed(0.1 + 0.45 * share, 2) + ")\">" + grouped(count) +
-         "</td>";
+  const std::string colour = (right ? "60,130,210," : "225,120,40,") + fixed(0.1 + 0.45 * share, 2);
+  return "<td style=\"background:rgba(" + colour + ")\">" + grouped(count) + "</td>";
 }
 
 /// Rows are true classes, columns what they were taken for. Columns are numbered, to be narrow.
@@ -33,7 +34,7 @@ std::string matrix(const Findings& f) {
     text +=
         "<tr><th scope=\"row\">" + std::to_string(label + 1) + " " + escape(f.class_name(label)) + "</th>";
     const Index images = e.figures(label).images;
-    for (Index c = 0; c < e.classes(); ++c) text += matrix_cell(e.confusion(label, c), images);
+    for (Index c = 0; c < e.classes(); ++c) text += matrix_cell(e.confusion(label, c), images, c == label);
     text += "</tr>\n";
   }
   return scrollable(caption, text + "</tbody>\n</table>");
@@ -61,7 +62,7 @@ Section classes_section(const Findings& f) {
 
 Section confusion_section(const Findings& f) {
   constexpr Index largest_matrix = 30;
-  constexpr std::size_t most_pairs = 20;
+  constexpr std::size_t most_pairs = 10;
   Section section{"confusion", "What was taken for what", {}};
   const std::vector<tl::train::Confusion> pairs = tl::train::confusions(f.figures);
   if (f.figures.classes() <= largest_matrix) section.html = matrix(f);

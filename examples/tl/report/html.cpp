@@ -35,6 +35,15 @@ std::string escape(std::string_view text) {
   return result;
 }
 
+std::string escape_name(std::string_view text) {
+  std::string result;
+  for (const char c : escape(text)) {
+    result += c;
+    if (c == '_' || c == '/') result += "<wbr>";
+  }
+  return result;
+}
+
 std::string Table::html() const {
   const auto number = [&](std::size_t column) {
     return column < text_columns_ ? std::string() : " class=\"number\"";
@@ -44,8 +53,9 @@ std::string Table::html() const {
     text += "<th scope=\"col\"" + number(c) + ">" + escape(headings_[c]) + "</th>";
   text += "</tr></thead>\n<tbody>\n";
   for (const std::vector<std::string>& row : rows_) {
-    text += "<tr><th scope=\"row\"" + number(0) + ">" + escape(row[0]) + "</th>";
-    for (std::size_t c = 1; c < row.size(); ++c) text += "<td" + number(c) + ">" + escape(row[c]) + "</td>";
+    text += "<tr><th scope=\"row\"" + number(0) + ">" + escape_name(row[0]) + "</th>";
+    for (std::size_t c = 1; c < row.size(); ++c)
+      text += "<td" + number(c) + ">" + escape_name(row[c]) + "</td>";
     text += "</tr>\n";
   }
   return scrollable(caption_, text + "</tbody>\n</table>");

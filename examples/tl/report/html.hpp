@@ -13,6 +13,8 @@ namespace program::report {
 /// Text as it is to be shown, in elements and in quoted attributes alike: markup, control characters and
 /// bytes that are not UTF-8 lose their meaning.
 std::string escape(std::string_view text);
+/// The same for elements alone: long names may be broken after an underscore or a slash.
+std::string escape_name(std::string_view text);
 
 /// A table with a caption, whose first column names the rows. Cells are text, and escaped here.
 class Table {

@@ -26,11 +26,12 @@ std::string file_name(const std::filesystem::path& path) { return path.filename(
 
 /// What the network said of a photo, for a caption.
 std::string verdict(const Findings& f, const Prediction& p) {
-  const std::string name = escape(f.class_name(p.label));
+  const std::string name = escape_name(f.class_name(p.label));
   if (p.correct())
     return "<b>" + name + "</b>: <span class=\"good\">right</span>, with " + percent(p.confidence);
-  return "<b>" + name + "</b>: <span class=\"bad\">taken for</span> " + escape(f.class_name(p.predicted)) +
-         " with " + percent(p.confidence) + "; its own class got " + percent(p.label_probability());
+  return "<b>" + name + "</b>: <span class=\"bad\">taken for</span> " +
+         escape_name(f.class_name(p.predicted)) + " with " + percent(p.confidence) + "; its own class got " +
+         percent(p.label_probability());
 }
 
 /// A photo as the network sees it, and under the heat of the class it was given.
@@ -43,7 +44,7 @@ std::string explained(const Findings& f, const tl::train::GradCam<float>& grad_c
   return figure(picture(reduced(seen, side), name + ", of the class " + f.class_name(p.label)) +
                     picture(reduced(tl::data::overlay_heat(seen, heat), side),
                             "The same photo; bright is what speaks for " + given),
-                verdict(f, p) + "<br>" + escape(name));
+                verdict(f, p) + "<br>" + escape_name(name));
 }
 
 /// The surest right and the worst wrong prediction of a class, as far as there are such.
@@ -83,7 +84,7 @@ std::string varied(const Findings& f, Index sample, const Image& photo) {
   const auto& [path, label] = f.result.train_set.samples[static_cast<std::size_t>(sample)];
   const std::string name = file_name(path);
   std::string html = figure(picture(reduced(plain, side), name + " as it is"),
-                            "<b>" + escape(f.class_name(label)) + "</b>, as it is");
+                            "<b>" + escape_name(f.class_name(label)) + "</b>, as it is");
   for (Index k = 0; k < std::min(most, f.training.variations); ++k) {
     const tl::data::AugmentKey key{f.training.seed, static_cast<std::uint64_t>(k),
                                    static_cast<std::uint64_t>(sample)};
@@ -105,7 +106,7 @@ Section losses_section(const Findings& f) {
     const Image seen = f.result.preprocess.geometry(tl::data::read_image(f.path(p)));
     const std::string name = file_name(f.path(p));
     photos += figure(picture(reduced(seen, side), name + ", of the class " + f.class_name(p.label)),
-                     verdict(f, p) + "; loss " + fixed(p.loss, 2) + "<br>" + escape(name));
+                     verdict(f, p) + "; loss " + fixed(p.loss, 2) + "<br>" + escape_name(name));
   }
   return {"losses", "Photos with the highest loss",
           paragraph(

@@ -20,9 +20,9 @@ namespace program::report {
 
 /// What is to be known of a training besides its result.
 struct Training {
-  std::vector<std::string> command;  ///< the words of the command line
-  std::filesystem::path folder, weights, out;
-  std::string method, optimiser;
+  std::vector<std::string> command{};  ///< the words of the command line
+  std::filesystem::path folder{}, weights{}, out{};
+  std::string method{}, optimiser{};
   std::uint64_t seed = 0;
   Index variations = 0;  ///< of each photo, at most
   std::chrono::system_clock::time_point begin = std::chrono::system_clock::now();

@@ -122,16 +122,18 @@ Section course_section(const Findings& f) {
       by_epoch("training", history, [](const EpochReport& r) { return r.accuracy; }),
       by_epoch("validation", history, [](const EpochReport& r) { return r.valid->accuracy(); })};
   for (Chart* chart : {&loss, &accuracy}) {
+    chart->whole = true;
     chart->mark = static_cast<double>(f.result.kept_epoch + 1);
     chart->mark_name = "kept";
   }
-  section.html = "<div class=\"charts\">\n" + line_chart(loss) + line_chart(accuracy) +
-                 line_chart(rate_chart(f)) + "</div>\n";
-  section.html +=
-      paragraph("The network is that of epoch " + std::to_string(f.result.kept_epoch + 1) + " of " +
-                std::to_string(history.size()) +
-                ". These photos have chosen it: their figures are a little too good, the more so the "
-                "fewer they are.");
+  const std::string kept = std::to_string(f.result.kept_epoch + 1) + " of " + std::to_string(history.size());
+  section.html =
+      "<div class=\"charts\">\n" + line_chart(loss) + line_chart(accuracy) + line_chart(rate_chart(f)) +
+      "<div>" +
+      paragraph("The network is that of epoch " + kept +
+                ". The photos held out have chosen it: their figures are a little too good, the more so "
+                "the fewer they are.") +
+      "</div>\n</div>\n";
   return section;
 }
 

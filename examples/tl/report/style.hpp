@@ -36,7 +36,7 @@ section { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 1.4r
 .soft { color: var(--soft); }
 .good { color: var(--good); }
 .bad { color: var(--bad); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(9.5rem, 22%), 1fr)); gap: .7rem; margin: 1.2rem 0 0; }
 .tiles div {
   background: var(--panel); border: 1px solid var(--line); border-radius: .5rem; padding: .6rem .8rem;
   display: flex; flex-direction: column-reverse; justify-content: flex-end;
@@ -49,13 +49,13 @@ figure { margin: 0; }
 figcaption { font-size: .88rem; color: var(--soft); line-height: 1.35; margin-top: .3rem; }
 figcaption b { color: var(--text); font-weight: 600; }
 .photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: 1rem; margin: .8rem 0; }
-.photos.small { grid-template-columns: repeat(auto-fit, minmax(6.5rem, 1fr)); max-width: 56rem; }
+.photos.small { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 9rem)); }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(21rem, 100%), 1fr)); gap: 1rem; }
 .side { display: flex; gap: .3rem; }
 .side img { flex: 1 1 0; }
 img { display: block; min-width: 0; width: 100%; height: auto; border-radius: .35rem; background: var(--panel); }
 svg { display: block; width: 100%; height: auto; max-width: 34rem; }
-svg text { fill: var(--soft); font: 12px system-ui, "Noto Sans", sans-serif; }
+svg text { fill: var(--soft); font: 13px system-ui, "Noto Sans", sans-serif; }
 svg .grid { stroke: var(--line); }
 svg .mark { stroke: var(--soft); stroke-dasharray: 2 3; }
 svg .series-0 { stroke: var(--first); stroke-width: 2; }
@@ -63,26 +63,30 @@ svg .series-1 { stroke: var(--second); stroke-width: 2; stroke-dasharray: 6 3; }
 svg text.series-0, svg text.series-1 { stroke: none; font-weight: 600; }
 svg text.series-0 { fill: var(--first); }
 svg text.series-1 { fill: var(--second); }
-svg .bar { fill: var(--first); }
+svg circle.series-0 { fill: var(--first); }
+svg circle.series-1 { fill: var(--second); stroke-dasharray: none; }
+svg .bar { fill: var(--first); opacity: .85; }
 .scroll { overflow-x: auto; margin: .6rem 0; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; overflow-wrap: normal; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
 th, td { padding: .22rem .7rem .22rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+td { overflow-wrap: anywhere; min-width: 8rem; }
 th { font-weight: 600; }
 tbody th { font-weight: 500; }
-.number { text-align: right; padding: .22rem .35rem .22rem .7rem; white-space: nowrap; }
+.number { text-align: right; padding: .22rem .35rem .22rem .7rem; white-space: nowrap; min-width: 0; }
 .matrix td, .matrix thead th { text-align: center; min-width: 2.2rem; padding: .22rem .3rem; border: 1px solid var(--line); }
-.matrix tbody th { white-space: nowrap; overflow-wrap: normal; }
+.matrix tbody th { white-space: nowrap; }
 .matrix .none { color: var(--soft); }
+.matrix abbr { text-decoration: none; }
 details { margin: .3rem 0; }
 summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav, details { display: none; }
-  h2, h3, caption { break-after: avoid; }
+  h2, h3, caption, thead { break-after: avoid; }
   figure, tr, .tiles div, .charts > div { break-inside: avoid; }
   .scroll { overflow: visible; }
-  .photos { grid-template-columns: repeat(5, 1fr); }
+  .photos { grid-template-columns: repeat(6, 1fr); }
   .pairs { grid-template-columns: repeat(3, 1fr); }
 }
 )";
