@@ -197,6 +197,7 @@ report::Training report_of(const Options& o, const tl::train::FineTuneOptions& t
   r.method = tl::concat(training.method);
   r.optimiser = o.optimiser;
   r.seed = o.seed;
+  r.best_epoch = !o.last_epoch;
   const bool by_epoch = training.method.kind != tl::transfer::MethodKind::features;
   r.variations = o.views == 0 ? o.epochs : by_epoch ? std::min(o.views, o.epochs) : o.views;
   const tl::data::Size size = training.preprocess->fixed_size().value_or(tl::data::Size{224, 224});

@@ -6,6 +6,7 @@
 
 #include <tl/data/decode.hpp>
 #include <tl/data/encode.hpp>
+#include <tl/data/preprocess.hpp>
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/onnx/save.hpp>
 #include <tl/models/resnet.hpp>

@@ -14,7 +14,7 @@ namespace {
 
 /// From values to the picture's pixels, between the outermost ticks.
 struct Axes {
-  static constexpr double width = 460, height = 270, left = 54, right = 16, top = 40, bottom = 44;
+  static constexpr double width = 460, height = 270, left = 54, right = 24, top = 40, bottom = 44;
   std::vector<double> x_ticks, y_ticks;
   bool x_percent = false, y_percent = false;  ///< shares of 1, to be written as such
 

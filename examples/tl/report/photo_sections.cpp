@@ -1,5 +1,6 @@
 // Sections of photos: those of the highest loss, where the network looks, and how photos were varied.
 #include <algorithm>
+#include <optional>
 
 #include <tl/data/decode.hpp>
 #include <tl/data/heat_map.hpp>

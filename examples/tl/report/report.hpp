@@ -24,7 +24,8 @@ struct Training {
   std::filesystem::path folder{}, weights{}, out{};
   std::string method{}, optimiser{};
   std::uint64_t seed = 0;
-  Index variations = 0;  ///< of each photo, at most
+  Index variations = 0;    ///< of each photo, at most
+  bool best_epoch = true;  ///< was kept, and not the last one
   std::chrono::system_clock::time_point begin = std::chrono::system_clock::now();
   TrainingPlan plan{};
   std::optional<LinearProbe> probe{};

@@ -1,4 +1,6 @@
 // Sections about the training: its course, what was frozen, what the features were worth, and how it was run.
+#include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <fstream>
 #include <thread>
@@ -85,12 +87,13 @@ Chart rate_chart(const Findings& f) {
                      static_cast<double>(s.batch) / static_cast<double>(std::max<Index>(1, s.batches)));
     rate.y.push_back(f.result.lr * s.rate_factor);
   }
-  return {.id = "rate",
-          .title = "Learning rate",
-          .description =
-              "It rises, and then falls towards the last epoch. Layers below the head get a share of it.",
-          .x_name = "epochs",
-          .series = {rate}};
+  return {
+      .id = "rate",
+      .title = "Learning rate",
+      .description =
+          "It rises, and then falls towards the last epoch. Other layers that are trained get a share of it.",
+      .x_name = "epochs",
+      .series = {rate}};
 }
 
 }  // namespace
@@ -106,9 +109,9 @@ Section course_section(const Findings& f) {
   Chart loss{.id = "loss",
              .title = "Loss",
              .description =
-                 "The mean loss of every epoch, on the photos trained on, as they were varied and with "
-                 "smoothed labels, and on those held out. Where the second one rises while the first one "
-                 "falls, the network learns photos by heart.",
+                 "The mean loss of every epoch: in training on photos as they were varied and on "
+                 "smoothed labels, where there are such, and on the photos held out. Where the second "
+                 "one rises while the first one falls, the network learns photos by heart.",
              .x_name = "epoch"};
   loss.series = {by_epoch("training", history, [](const EpochReport& r) { return r.loss; }),
                  by_epoch("validation", history, [](const EpochReport& r) { return r.valid->loss(); })};
@@ -126,14 +129,14 @@ Section course_section(const Findings& f) {
     chart->mark = static_cast<double>(f.result.kept_epoch + 1);
     chart->mark_name = "kept";
   }
-  const std::string kept = std::to_string(f.result.kept_epoch + 1) + " of " + std::to_string(history.size());
-  section.html =
-      "<div class=\"charts\">\n" + line_chart(loss) + line_chart(accuracy) + line_chart(rate_chart(f)) +
-      "<div>" +
-      paragraph("The network is that of epoch " + kept +
-                ". The photos held out have chosen it: their figures are a little too good, the more so "
-                "the fewer they are.") +
-      "</div>\n</div>\n";
+  std::string kept = "The network is that of epoch " + std::to_string(f.result.kept_epoch + 1) + " of " +
+                     std::to_string(history.size()) + ".";
+  if (f.training.best_epoch)
+    kept +=
+        " The photos held out have chosen it: their figures are a little too good, the more so the fewer "
+        "they are.";
+  section.html = "<div class=\"charts\">\n" + line_chart(loss) + line_chart(accuracy) +
+                 line_chart(rate_chart(f)) + "<div>" + paragraph(kept) + "</div>\n</div>\n";
   return section;
 }
 

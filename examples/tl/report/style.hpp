@@ -49,7 +49,7 @@ figure { margin: 0; }
 figcaption { font-size: .88rem; color: var(--soft); line-height: 1.35; margin-top: .3rem; }
 figcaption b { color: var(--text); font-weight: 600; }
 .photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: 1rem; margin: .8rem 0; }
-.photos.small { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 9rem)); }
+.photos.small { grid-template-columns: repeat(auto-fill, minmax(5.5rem, 9rem)); gap: .7rem; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(21rem, 100%), 1fr)); gap: 1rem; }
 .side { display: flex; gap: .3rem; }
 .side img { flex: 1 1 0; }
