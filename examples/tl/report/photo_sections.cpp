@@ -125,10 +125,8 @@ Section attention_section(const Findings& f) {
     const tl::train::GradCam<float> grad_cam(f.model.graph(), image_shape(first));
     section.html = paragraph(
         "Grad-CAM: the brighter, the more a part of the photo speaks for the class it was given. Of each "
-        "class the "
-        "photo that is found most surely, and, where there is one, the worst mistake. Where a background is "
-        "bright, "
-        "the network may have learned the place and not the thing.");
+        "class the photo that is found most surely, and, where there is one, the worst mistake. Where a "
+        "background is bright, the network may have learned the place and not the thing.");
     if (labels.size() == most_classes && f.figures.classes() > static_cast<Index>(most_classes))
       section.html += paragraph("The " + std::to_string(most_classes) + " classes of the lowest F1.");
     std::string figures;

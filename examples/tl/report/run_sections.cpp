@@ -156,8 +156,7 @@ Section probe_section(const Findings& f) {
   if (!f.training.probe) {
     section.html = paragraph(
         "Not measured: that needs features that are computed once before the head is trained, and not too "
-        "many of "
-        "them.");
+        "many of them.");
     return section;
   }
   Table table(1, "Validation photos that are right", {"classifier", "right"});
