@@ -72,7 +72,7 @@ caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
 th, td { padding: .22rem .7rem .22rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 td { overflow-wrap: anywhere; min-width: 8rem; }
 th { font-weight: 600; }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; min-width: 6.5rem; }
 .number { text-align: right; padding: .22rem .35rem .22rem .7rem; white-space: nowrap; min-width: 0; }
 .matrix td, .matrix thead th { text-align: center; min-width: 2.2rem; padding: .22rem .3rem; border: 1px solid var(--line); }
 .matrix tbody th { white-space: nowrap; }
@@ -86,7 +86,7 @@ summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
   h2, h3, caption, thead { break-after: avoid; }
   figure, tr, .tiles div, .charts > div { break-inside: avoid; }
   .scroll { overflow: visible; }
-  .photos { grid-template-columns: repeat(6, 1fr); }
+  .photos { grid-template-columns: repeat(5, 1fr); }
   .pairs { grid-template-columns: repeat(3, 1fr); }
 }
 )";
