@@ -52,7 +52,7 @@ struct Setting {
   }
 
   std::vector<std::string> command(const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> all{"finetune",     photos,
+    std::vector<std::string> all{"finetune",     photos + "/",
                                  "--weights",    weights,
                                  "--out",        out,
                                  "--batch",      "4",
@@ -83,6 +83,7 @@ TEST_CASE("tl finetune --report: every section, for every method", "[tl]") {
   const std::string page = read_file(s.report);
   CHECK(page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
   CHECK(page.ends_with("</html>\n"));
+  CHECK(page.find("<h1>Fine-tuning on photos</h1>") != std::string::npos);
   for (const char* id : {"course", "classes", "confusion", "calibration", "losses", "attention", "augmented",
                          "probe", "frozen", "run"})
     CHECK(count_of(page, concat("<section id=\"", id, "\"")) == 1);

@@ -13,6 +13,11 @@ std::vector<tl::train::Prediction> judged(tl::Model<float>& model, const tl::tra
   return tl::train::predictions(model, photos);
 }
 
+/// The folder's own name, whether a slash follows it or not.
+std::string name_of(const std::filesystem::path& folder) {
+  return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+}
+
 std::string tile(const std::string& name, const std::string& value) {
   return "<div><dt>" + escape(name) + "</dt><dd>" + escape(value) + "</dd></div>\n";
 }
@@ -42,7 +47,7 @@ std::string html(tl::Model<float>& model, const tl::train::FineTuneResult& resul
   for (const tl::train::Prediction& p : f.predictions) f.figures.add(p);
   f.calibration = tl::train::Calibration(f.predictions);
   return page(
-      "Fine-tuning on " + training.folder.filename().string(), summary(f),
+      "Fine-tuning on " + name_of(training.folder), summary(f),
       {course_section(f), classes_section(f), confusion_section(f), calibration_section(f), losses_section(f),
        attention_section(f), augmented_section(f), probe_section(f), frozen_section(f), run_section(f)});
 }
