@@ -126,11 +126,16 @@ Section course_section(const Findings& f) {
       by_epoch("validation", history, [](const EpochReport& r) { return r.valid->accuracy(); })};
   for (Chart* chart : {&loss, &accuracy}) {
     chart->whole = true;
-    chart->mark = static_cast<double>(f.result.kept_epoch + 1);
-    chart->mark_name = "kept";
+    if (f.result.kept_epoch) {
+      chart->mark = static_cast<double>(*f.result.kept_epoch + 1);
+      chart->mark_name = "kept";
+    }
   }
-  std::string kept = "The network is that of epoch " + std::to_string(f.result.kept_epoch + 1) + " of " +
-                     std::to_string(history.size()) + ".";
+  std::string kept = f.result.kept_epoch
+                         ? "The network is that of epoch " + std::to_string(*f.result.kept_epoch + 1) +
+                               " of " + std::to_string(history.size()) + "."
+                         : "The network is the one before the first epoch, with the head alone trained: no "
+                           "epoch was better on the validation.";
   if (f.training.best_epoch)
     kept +=
         " The photos held out have chosen it: their figures are a little too good, the more so the fewer "
