@@ -133,8 +133,9 @@ class Suite(Temporary):
         self.assertEqual(self.run_suite("--quick", "--methods", "full", "--seeds", "0", "--counts", "2")[0], 0)
         (call,) = self.calls()
         self.assertNotIn("--preprocess", call)
-        self.assertEqual([call[call.index(name) + 1] for name in ("--size", "--lr", "--weights")],
-                         ["96", "0.003", str(self.weights)])
+        self.assertEqual([call[call.index(name) + 1] for name in ("--size", "--epochs", "--weights")],
+                         ["96", "3", str(self.weights)])
+        self.assertNotIn("--lr", call)
 
     def test_more_seeds_and_methods_are_added(self):
         self.run_suite("--methods", "head", "--seeds", "0")
