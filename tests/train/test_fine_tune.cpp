@@ -257,7 +257,8 @@ TEST_CASE("what the user froze stays frozen, to the bit, whatever the method") {
   }
 }
 
-TEST_CASE("two stages train the head, then everything, for as many epochs, and leave all trainable as before") {
+TEST_CASE(
+    "two stages train the head, then everything, for as many epochs, and leave all trainable as before") {
   const Photos photos(10);
   const ModelPtr model = small_resnet(), before = small_resnet();
   FineTuneOptions options = options_of("two-stage");
