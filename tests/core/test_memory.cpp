@@ -78,6 +78,18 @@ TEST_CASE("a request longer than every free range gets a chunk of its own, which
   CHECK((other.data() + (200 << 20) <= large || other.data() >= large + (200 << 20)));
 }
 
+TEST_CASE("a block longer than all that the pool keeps goes back to the system when it is released") {
+  constexpr std::size_t length = std::size_t{3} << 30;  // no page of which is touched but the first and last
+  tl::MemoryPool pool;
+  for (int i = 0; i < 2; ++i) {
+    auto* block = static_cast<char*>(pool.allocate(length));
+    REQUIRE(block != nullptr);
+    block[0] = block[length - 1] = 1;
+    pool.release(block, length);
+    CHECK(pool.bytes_in_use() == 0);
+  }
+}
+
 TEST_CASE("trim gives kept blocks back, and the pool works on") {
   const std::size_t before = MemoryPool::instance().bytes_in_use();
   { AlignedArray<double> array(100'000); }

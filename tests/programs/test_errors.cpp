@@ -206,7 +206,7 @@ TEST_CASE("tl: Ctrl-C ends what takes long with one line, and leaves nothing") {
   for (int i = 0; i < 300; ++i)
     fs::create_hard_link(original, fs::path(p.photos) / "red" / concat("copy", i, ".png"));
   std::vector<Words> commands = p.reading(p.photos);
-  for (Words& command : commands) command.insert(command.end(), {"--preprocess", "resize=1024x1024,std=255"});
+  for (Words& command : commands) command.insert(command.end(), {"--preprocess", "resize=512x512,std=255"});
   commands.push_back({"bench", p.model, "--seconds", "600"});
   for (const Words& command : commands) {
     CAPTURE(command);

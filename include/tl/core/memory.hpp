@@ -165,6 +165,12 @@ class MemoryPool {
   }
 
   void give_back(char* begin, std::size_t size) noexcept {
+    Free** link = insert(begin, size);
+    if (kept_ > most_kept) free_chunk(link);
+  }
+
+  /// Adds a free range, one with its neighbours; returns the link to it.
+  Free** insert(char* begin, std::size_t size) noexcept {
     const std::size_t chunk = std::find_if(chunks_.begin(), chunks_.end(), [begin](const Chunk& c) {
                                 return c.holds(begin);
                               })->number;
@@ -185,7 +191,7 @@ class MemoryPool {
       link = link_of(previous);
     }
     *link = make_free(begin, size, chunk, next);
-    if (kept_ > most_kept) free_chunk(link);
+    return link;
   }
   Free** link_of(const Free* range) {
     Free** link = &first_;
@@ -207,7 +213,7 @@ class MemoryPool {
       madvise(begin, total, MADV_HUGEPAGE);
 #endif
       chunks_.push_back({begin, total - memory_alignment, chunks_.empty() ? 0 : chunks_.back().number + 1});
-      give_back(begin, total - memory_alignment);
+      insert(begin, total - memory_alignment);
       return true;
     }
     return false;
