@@ -82,6 +82,7 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
                {"trained_parameters", result.trained_elements},
                {"skipped_images", result.skipped.size()},
                {"features_computed", result.features_computed},
+               {"features_seconds", result.features_seconds},
                {"frozen_sha256", result.frozen_hash},
                {"epochs", Json::array()}};
   for (const tl::train::EpochReport& r : result.history) {
@@ -103,6 +104,18 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
                                {"recall", figures.recall()}});
   }
   return json;
+}
+
+/// How many features were computed, and how fast.
+void show_features(const Options& o, const tl::train::FineTuneResult& result) {
+  if (result.features_seconds == 0) return;
+  std::cout << "features: " << grouped(result.features_computed) << " rows computed";
+  if (result.features_computed > 0) {
+    const double rate = static_cast<double>(result.features_computed) / result.features_seconds;
+    std::cout << " in " << fixed(result.features_seconds, 1) << " s, " << fixed(rate, 0) << " a second";
+  }
+  if (!o.cache.empty()) std::cout << "; all others found in " << printable(o.cache.string());
+  std::cout << '\n';
 }
 
 tl::train::FineTuneOptions recipe(const Options& o, const tl::Model<float>& model) {
@@ -261,9 +274,7 @@ void finetune(Options o) {
   if (!o.json_out.empty())
     tl::write_file_atomically(o.json_out, to_json(o, result, tl::concat(training.method)).dump(2) + "\n");
   if (!o.report.empty()) tl::write_file_atomically(o.report, report::html(*model, result, told));
-  if (!o.cache.empty())
-    std::cout << "features: " << grouped(result.features_computed) << " rows computed, all others found in "
-              << printable(o.cache.string()) << '\n';
+  show_features(o, result);
   if (!result.frozen_hash.empty())
     std::cout << "frozen and unchanged: " << counted(result.frozen_tensors, "tensor") << ", SHA-256 "
               << result.frozen_hash.substr(0, 16) << " before and after\n";

@@ -274,14 +274,16 @@ TEST_CASE("tl finetune: features are kept between runs, and the frozen part's ha
     return std::pair(o.out, Json::parse(std::ifstream(figures)));
   };
   const auto [first, first_json] = run({"--method", "head"});
-  CHECK(first.find("features: 16 rows computed, all others found in " + cache) != std::string::npos);
+  CHECK(first.find("features: 16 rows computed in ") != std::string::npos);
+  CHECK(first.find(" a second; all others found in " + cache) != std::string::npos);
   CHECK(first_json["features_computed"] == 16);
+  CHECK(first_json["features_seconds"] > 0);
   const std::string written = read_file(s.out), hash = first_json["frozen_sha256"];
   CHECK(hash.size() == 64);
   CHECK(first.find("SHA-256 " + hash.substr(0, 16) + " before and after") != std::string::npos);
 
   const auto [second, second_json] = run({"--method", "head"});
-  CHECK(second.find("features: 0 rows computed") != std::string::npos);
+  CHECK(second.find("features: 0 rows computed; all") != std::string::npos);
   CHECK(second_json["frozen_sha256"] == hash);
   CHECK(read_file(s.out) == written);
   CHECK(run({"--method", "features"}).second["features_computed"] == 0);

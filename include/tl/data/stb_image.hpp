@@ -55,6 +55,8 @@
 #undef STBI_FAILURE_USERMSG
 #pragma push_macro("STBI_NO_FAILURE_STRINGS")
 #undef STBI_NO_FAILURE_STRINGS
+#pragma push_macro("stbi__grow_buffer_unsafe")
+#undef stbi__grow_buffer_unsafe
 #pragma push_macro("memcpy")
 #undef memcpy
 #pragma push_macro("STBI_NO_STDIO")
@@ -111,6 +113,14 @@ inline void* limited_realloc(void* block, std::size_t size) {
   return size <= growth_limit ? std::realloc(block, size) : nullptr;
 }
 
+/// Of a JPEG whose data ends within a symbol stb 2.27 counts fewer than no bits, and then shifts by more than
+/// an int has.
+template <class Jpeg>
+Jpeg* with_bits(Jpeg* reader) {
+  if (reader->code_bits < 0) reader->code_bits = 0;
+  return reader;
+}
+
 }  // namespace tl::data::stb_impl
 
 #define STB_IMAGE_IMPLEMENTATION
@@ -128,6 +138,12 @@ inline void* limited_realloc(void* block, std::size_t size) {
 // Inflating a PNG asks for ever more memory: no more than the picture can need.
 #define STBI_REALLOC(block, size) ::tl::data::stb_impl::limited_realloc(block, size)
 #define STBI_FREE(block) free(block)
+// Every call that reads on in a JPEG's data goes through with_bits; its definition takes another name. The
+// macro meets the one with `stbi__jpeg *j`, the calls with `j` or `z`.
+#define stbi__grow_buffer_unsafe(argument) TL_STB_GROW_##argument)
+#define TL_STB_GROW_stbi__jpeg stbi__grow_from(stbi__jpeg
+#define TL_STB_GROW_j stbi__grow_from(::tl::data::stb_impl::with_bits(j)
+#define TL_STB_GROW_z stbi__grow_from(::tl::data::stb_impl::with_bits(z)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -162,6 +178,10 @@ inline void* memcpy(void* to, const void* from, std::size_t size) {
 #pragma pop_macro("stbi__err")
 #pragma pop_macro("STBI_FAILURE_USERMSG")
 #pragma pop_macro("STBI_NO_FAILURE_STRINGS")
+#pragma pop_macro("stbi__grow_buffer_unsafe")
+#undef TL_STB_GROW_stbi__jpeg
+#undef TL_STB_GROW_j
+#undef TL_STB_GROW_z
 #pragma pop_macro("memcpy")
 #pragma pop_macro("STBI_NO_STDIO")
 #pragma pop_macro("STBI_NO_LINEAR")

@@ -99,6 +99,7 @@ struct FineTuneResult {
   std::string frozen_hash{};
   Index frozen_tensors = 0;     ///< parameters and buffers in it
   Index features_computed = 0;  ///< rows; those that were kept from earlier runs are not counted
+  double features_seconds = 0;  ///< of wall time, until they were there
   data::Dataset train_set, valid_set;
   data::Preprocess preprocess;
   data::Augment augment = data::Augment::none();  ///< how images were varied in the last stage
