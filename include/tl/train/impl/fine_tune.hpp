@@ -244,7 +244,8 @@ class Run {
     result.train = rows_of(result_.train_set, o_.feature_bytes / 5 * 4, augment);
     if (!result_.stopped)
       result.valid = rows_of(result_.valid_set, o_.feature_bytes / 5, data::Augment::none());
-    result_.features_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    result_.features_seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
   }
   transfer::FeatureLoader feature_loader(const transfer::StoredFeatures& features, const data::Dataset& set,
