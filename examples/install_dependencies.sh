@@ -2,6 +2,7 @@
 #
 #   source examples/install_dependencies.sh
 #   tl_require build [tests] [clang] [checks]    then, where a script needs more: tl_require_package PACKAGE FILE
+#   tl_build TARGET...                           programs in build/, configured first where it is not there
 #
 # On Debian and Ubuntu missing packages are installed, with sudo when not root. Elsewhere the scripts say what
 # to install and end with status 2. Nothing is touched when everything is there.
@@ -110,4 +111,16 @@ tl_require() {
     echo "g++ $version is too old: install g++ 12 or newer and run this again with CXX=g++-12" >&2
     exit 2
   fi
+}
+
+# tl_build TARGET...: at the root of the project.
+tl_build() {
+  if [ ! -f build/CMakeCache.txt ]; then
+    local log
+    log=$(mktemp)
+    cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DTL_BUILD_TESTS=OFF -DTL_BUILD_BENCH=OFF > "$log" 2>&1 ||
+      { cat "$log" >&2 && rm -f "$log" && exit 1; }
+    rm -f "$log"
+  fi
+  cmake --build build --target "$@"
 }

@@ -6,10 +6,5 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 source "$root/examples/install_dependencies.sh"
 tl_require build
 command -v python3 > /dev/null || tl_require_package python3 /usr/bin/python3
-if [ ! -f "$root/build/CMakeCache.txt" ]; then
-  mkdir -p "$root/build"
-  cmake -S "$root" -B "$root/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DTL_BUILD_TESTS=OFF -DTL_BUILD_BENCH=OFF \
-    > "$root/build/configure.log" || { cat "$root/build/configure.log" >&2 && exit 1; }
-fi
-cmake --build "$root/build" --target tl
+(cd "$root" && tl_build tl)
 exec python3 -B "$root/bench/transfer/suite.py" "$@"

@@ -17,13 +17,7 @@ photos=${1:+$(realpath -- "$1")}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source examples/install_dependencies.sh
 tl_require build
-
-if [ ! -f build/CMakeCache.txt ]; then
-  cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DTL_BUILD_TESTS=OFF -DTL_BUILD_BENCH=OFF > build.log 2>&1 ||
-    { cat build.log >&2 && rm -f build.log && exit 1; }
-  rm -f build.log
-fi
-cmake --build build --target animals tl
+tl_build animals tl
 
 if [ -z "$photos" ]; then
   stamps=/usr/share/tuxpaint/stamps

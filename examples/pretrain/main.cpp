@@ -3,7 +3,8 @@
 //   build/bin/pretrain tiny-imagenet-200 --out weights/resnet_small.onnx --checkpoint pretrain.safetensors
 //
 // The images grow from phase to phase: most steps are made where they are cheap. Killed at any time and
-// called again, it goes on after the last finished epoch, with the same bits.
+// called again, it goes on after the last finished epoch, with the same bits. run.sh builds it and draws the
+// curve of --log.
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -14,7 +15,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
+#include <tl/core/file.hpp>
 #include <tl/io/checkpoint.hpp>
 #include <tl/io/metadata.hpp>
 #include <tl/io/onnx/save.hpp>
@@ -36,7 +39,7 @@ struct Phase {
 };
 
 struct Options {
-  std::filesystem::path data, out = "resnet_small.onnx", checkpoint;
+  std::filesystem::path data, out = "resnet_small.onnx", checkpoint, log;
   std::vector<std::string> phases{"32x4", "48x4", "64x5"};
   Index batch = 128;
   double lr = 0.2, weight_decay = 5e-4, smoothing = 0.1, smallest_crop = 0.35;
@@ -79,9 +82,68 @@ void show(const tl::train::StepReport& r) {
   if (r.batch == r.batches) std::fputc('\n', stderr);
 }
 
-int run(const Options& o) {
+void print(const tl::train::EpochReport& r, Index epochs, Index size) {
+  std::printf(
+      "epoch %lld/%lld at %lld px: loss %.4f, accuracy %.2f %%; validation: top-1 %.2f %%, top-5 %.2f %%, "
+      "loss "
+      "%.4f; %.0f s, %.0f images/s\n",
+      static_cast<long long>(r.epoch + 1), static_cast<long long>(epochs), static_cast<long long>(size),
+      r.loss, 100 * r.accuracy, 100 * r.valid->accuracy(), 100 * r.valid->top5_accuracy(), r.valid->loss(),
+      r.seconds, static_cast<double>(r.images) / r.seconds);
+  std::fflush(stdout);
+}
+
+/// The figures of every epoch, in a file that docs/images/plot_curves.py draws.
+class Log {
+ public:
+  /// Keeps what an earlier run wrote of its first `epochs` epochs.
+  Log(std::filesystem::path file, Index epochs) : file_(std::move(file)) {
+    if (epochs == 0 || file_.empty() || !std::filesystem::exists(file_)) return;
+    const auto before = nlohmann::json::parse(tl::read_file(file_), nullptr, false);
+    if (!before.is_object() || !before.contains("epochs")) return;
+    for (const nlohmann::json& epoch : before["epochs"]) {
+      if (static_cast<Index>(epochs_.size()) < epochs) epochs_.push_back(epoch);
+    }
+  }
+
+  void add(const tl::train::EpochReport& r, Index size) {
+    if (file_.empty()) return;
+    epochs_.push_back({{"size", size},
+                       {"loss", r.loss},
+                       {"accuracy", r.accuracy},
+                       {"valid_loss", r.valid->loss()},
+                       {"valid_accuracy", r.valid->accuracy()},
+                       {"valid_top5_accuracy", r.valid->top5_accuracy()},
+                       {"seconds", r.seconds},
+                       {"images_per_second", static_cast<double>(r.images) / r.seconds}});
+    tl::write_file_atomically(file_, nlohmann::json{{"epochs", epochs_}}.dump(2) + "\n");
+  }
+
+ private:
+  std::filesystem::path file_;
+  nlohmann::json epochs_ = nlohmann::json::array();
+};
+
+/// Varied images for a phase, decoded once and kept small.
+tl::data::Loader train_loader(const Options& o, const tl::data::Dataset& images, Index size) {
+  tl::data::LoaderOptions options{.batch_size = o.batch, .shuffle = true, .drop_last = true, .seed = o.seed};
+  tl::data::Augment& augment = options.augment.emplace(tl::data::Augment::none());
+  augment.crop = tl::data::AugmentCrop::random_resized;
+  augment.scale = {o.smallest_crop, 1};
+  augment.ratio = {3.0 / 4, 4.0 / 3};
+  augment.flip = 0.5;
+  options.cache_bytes = std::size_t{2} << 30;
+  options.cache_side = 64;
+  return {images, preprocessing(size), options};
+}
+
+void run(const Options& o) {
   if (o.threads > 0) tl::set_num_threads(o.threads);
   const std::vector<Phase> phases = parse_phases(o.phases);
+  const Index largest = phases.back().size;
+  for (const std::filesystem::path& file : {o.out, o.checkpoint, o.log}) {
+    if (!file.empty()) const tl::AtomicFile can_be_written(file);
+  }
   const pretrain::TinyImageNet data = pretrain::read_tiny_imagenet(o.data);
   std::cout << data.train.size() << " training and " << data.valid.size() << " validation images of "
             << data.train.class_names.size() << " classes\n";
@@ -89,9 +151,8 @@ int run(const Options& o) {
 
   const tl::RandomScope weights(o.seed, ~std::uint64_t{0});
   const auto classes = static_cast<Index>(data.train.class_names.size());
-  const auto model =
-      tl::nn::trace<float>(*tl::models::resnet_small<float>(classes),
-                           tl::Tensor<float>::zeros({1, 3, phases.back().size, phases.back().size}));
+  const auto model = tl::nn::trace<float>(*tl::models::resnet_small<float>(classes),
+                                          tl::Tensor<float>::zeros({1, 3, largest, largest}));
   std::vector<tl::optim::ParameterGroup<float>> groups;
   tl::optim::add_groups(groups, model->parameters(), o.lr);
   tl::optim::Sgd<float> sgd(groups, {.momentum = 0.9, .weight_decay = o.weight_decay, .nesterov = true});
@@ -101,60 +162,42 @@ int run(const Options& o) {
     epochs_done = std::stoll(tl::io::load_checkpoint(o.checkpoint, *model, sgd).at("epochs"));
     std::cout << "going on after epoch " << epochs_done << " of '" << o.checkpoint.string() << "'\n";
   }
-  Index epochs = 0, first_step = 0;
+  Log log(o.log, epochs_done);
+  Index epochs = 0;
   for (const Phase& phase : phases) epochs += phase.epochs;
   const Index steps_an_epoch = data.train.size() / o.batch;
-  const tl::optim::Schedule schedule{.kind = tl::optim::ScheduleKind::one_cycle,
-                                     .total = epochs * steps_an_epoch,
-                                     .rise = 0.25,
-                                     .div = 10,
-                                     .div_final = 1000};
+  TL_CHECK(steps_an_epoch > 0, "expected at least a batch of ", o.batch, " training images, got ",
+           data.train.size());
 
-  for (Index begin = 0; const Phase& phase : phases) {
-    const Index first = std::max(begin, epochs_done);
-    begin += phase.epochs;
-    if (first >= begin) continue;
-    first_step = first * steps_an_epoch;
-    tl::data::Augment augment = tl::data::Augment::none();
-    augment.crop = tl::data::AugmentCrop::random_resized;
-    augment.scale = {o.smallest_crop, 1};
-    augment.ratio = {3.0 / 4, 4.0 / 3};
-    augment.flip = 0.5;
-    constexpr std::size_t decoded = std::size_t{2} << 30;
-    const tl::data::Loader train(data.train, preprocessing(phase.size),
-                                 {.batch_size = o.batch,
-                                  .shuffle = true,
-                                  .drop_last = true,
-                                  .seed = o.seed,
-                                  .augment = augment,
-                                  .cache_bytes = decoded,
-                                  .cache_side = 64});
+  Index end = 0;  // of the phase
+  for (const Phase& phase : phases) {
+    const Index first = std::max(end, epochs_done);
+    end += phase.epochs;
+    if (first >= end) continue;
+    const tl::data::Loader train = train_loader(o, data.train, phase.size);
     const tl::data::Loader valid(data.valid, preprocessing(phase.size), {.batch_size = 200});
-    tl::train::FitOptions fit{.epochs = begin, .first_epoch = first, .schedule = schedule};
-    fit.first_step = first_step;
+    tl::train::FitOptions fit{.epochs = end, .first_epoch = first};
+    fit.schedule = {.kind = tl::optim::ScheduleKind::one_cycle,
+                    .total = epochs * steps_an_epoch,
+                    .rise = 0.25,
+                    .div = 10,
+                    .div_final = 1000};
+    fit.first_step = first * steps_an_epoch;
     fit.loss.smoothing = o.smoothing;
     fit.seed = o.seed;
-    fit.on_step = show;
+    fit.on_step = [&](tl::train::StepReport r) { r.epochs = epochs, show(r); };
     fit.on_epoch = [&](const tl::train::EpochReport& r) {
-      std::printf(
-          "epoch %lld/%lld at %lld px: loss %.4f, accuracy %.2f %%; validation: top-1 %.2f %%, top-5 %.2f "
-          "%%, "
-          "loss %.4f; %.0f s, %.0f images/s\n",
-          static_cast<long long>(r.epoch + 1), static_cast<long long>(epochs),
-          static_cast<long long>(phase.size), r.loss, 100 * r.accuracy, 100 * r.valid->accuracy(),
-          100 * r.valid->top5_accuracy(), r.valid->loss(), r.seconds,
-          static_cast<double>(r.images) / r.seconds);
-      std::fflush(stdout);
+      print(r, epochs, phase.size);
+      log.add(r, phase.size);
       if (!o.checkpoint.empty())
         tl::io::save_checkpoint(o.checkpoint, *model, sgd, {{"epochs", std::to_string(r.epoch + 1)}});
     };
     tl::train::fit(*model, sgd, train, fit, &valid);
   }
   tl::io::set_labels(model->metadata(), data.train.class_names);
-  model->metadata()[tl::io::preprocess_key] = preprocessing(phases.back().size).to_string();
+  model->metadata()[tl::io::preprocess_key] = preprocessing(largest).to_string();
   tl::onnx::save(*model, o.out);
   std::cout << "written: " << o.out.string() << '\n';
-  return 0;
 }
 
 }  // namespace
@@ -166,6 +209,7 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--out", o.out, "the .onnx file to write")->capture_default_str();
   app.add_option("--checkpoint", o.checkpoint, "written after every epoch; training goes on from it");
+  app.add_option("--log", o.log, "the figures of every epoch, a .json file");
   app.add_option("--phases", o.phases, "SIZExEPOCHS...")->capture_default_str();
   app.add_option("--batch", o.batch, "images a step")->capture_default_str()->check(CLI::Range(2, 4096));
   app.add_option("--lr", o.lr, "highest learning rate")->capture_default_str();
@@ -176,7 +220,8 @@ int main(int argc, char** argv) {
   app.add_option("--threads", o.threads, "0: as many as there are processors")->capture_default_str();
   try {
     app.parse(argc, argv);
-    return run(o);
+    run(o);
+    return 0;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const std::exception& error) {
