@@ -47,6 +47,8 @@ ROUNDS = [
     Round("EfficientNet-Lite0 inference, batch 16", "efficientnet_lite0", peers=READERS),
     Round("ResNet-18 training step, batch 16", "resnet18", "train", peers=TORCH),
     Round("ResNet-50 training step, batch 16", "resnet50", "train", peers=TORCH),
+    *(Round(f"step of examples/pretrain, {size} px, batch 128", "resnet_small", "train", 128, TORCH, size)
+      for size in (32, 48, 64)),
     Round("ResNet-18 head-only step, batch 16", "resnet18", "head", peers=TORCH),
     Round("ResNet-50 from the file to the first logits", "resnet50", batch=1, peers=READERS, measure="load"),
     Round("200 JPEG photos from the disk to logits, EfficientNet-Lite0", "efficientnet_lite0", "photos",
@@ -82,6 +84,8 @@ def export(network, training, folder, models):
     """The .onnx file of a network, made once."""
     if network == "efficientnet_lite0":
         return models / "efficientnet_lite0.onnx"
+    if network == "resnet_small":
+        return ROOT / "weights" / "resnet_small.onnx"
     import torch
     import torchvision
 

@@ -83,6 +83,22 @@ def torch_inference(network, threads, layout):
     return load
 
 
+def resnet_small():
+    """The network of examples/pretrain."""
+    from torch import nn
+    from torchvision.models.resnet import BasicBlock, resnet18
+
+    net = resnet18(weights=None)
+    net.inplanes = 32
+    net.conv1, net.bn1 = nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32)
+    net.maxpool = nn.Identity()
+    for i in range(4):
+        setattr(net, f"layer{i + 1}", net._make_layer(BasicBlock, 32 << i, 2, stride=1 if i == 0 else 2))
+    net.fc = nn.Linear(256, 200)
+    assert sum(p.numel() for p in net.parameters()) == 2_846_440  # as the file of weights has
+    return net
+
+
 def torch_training(network, work, batch, size, threads, layout):
     import torch
     import torchvision
@@ -90,7 +106,8 @@ def torch_training(network, work, batch, size, threads, layout):
     torch.set_num_threads(threads)
 
     def load():
-        net = getattr(torchvision.models, network)(weights=None).train().to(memory_format=layout)
+        net = resnet_small() if network == "resnet_small" else getattr(torchvision.models, network)(weights=None)
+        net = net.train().to(memory_format=layout)
         x = torch.as_tensor(images(batch, size)).contiguous(memory_format=layout)
         labels = torch.arange(batch) % 10
         if work == "head":

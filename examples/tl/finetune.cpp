@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <set>
 
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/onnx/save.hpp>
@@ -219,6 +220,17 @@ report::Training report_of(const Options& o, const tl::train::FineTuneOptions& t
   return r;
 }
 
+/// The files to write can be written, each for itself.
+void check_outputs(const Options& o) {
+  std::set<std::filesystem::path> files;
+  for (const std::filesystem::path& file : {o.out, o.json_out, o.report}) {
+    if (file.empty()) continue;
+    check_writable(file);
+    TL_CHECK(files.insert(std::filesystem::weakly_canonical(file)).second, "'", file.string(),
+             "' would be written twice: --out, --json-out and --report need files of their own");
+  }
+}
+
 void finetune(Options o) {
   const QuietOutput quiet_output;
   const auto begin = std::chrono::system_clock::now();
@@ -230,9 +242,7 @@ void finetune(Options o) {
   if (o.out.empty()) o.out = default_out(o.folder);
   const std::string chosen = choose(o, shipped, photos.train.size());
   tl::train::FineTuneOptions training = recipe(o, *model);
-  check_writable(o.out);
-  if (!o.json_out.empty()) check_writable(o.json_out);
-  if (!o.report.empty()) check_writable(o.report);
+  check_outputs(o);
   if (!o.cache.empty()) tl::transfer::make_feature_folder(o.cache);
 
   tl::transfer::replace_head(*model, photos.classes(), o.seed);

@@ -146,6 +146,16 @@ TEST_CASE("tl: a place where nothing may be written is told before the work") {
   for (const Words& command : p.writing("/proc/new")) check_refused(command, "cannot write '/proc/new");
 }
 
+TEST_CASE("tl finetune: no file is written twice") {
+  const Place p;
+  for (const char* option : {"--json-out", "--report"}) {
+    check_refused({"finetune", p.photos, "--weights", p.model, "--out", p.path("new.onnx"), option,
+                   p.path("photos/../new.onnx")},
+                  "would be written twice");
+  }
+  p.has_no("new");
+}
+
 TEST_CASE("tl: a folder without images, and photos that cannot be read") {
   const Place p;
   fs::create_directories(p.path("empty"));
