@@ -140,6 +140,7 @@ Jpeg* with_bits(Jpeg* reader) {
 #define STBI_FREE(block) free(block)
 // Every call that reads on in a JPEG's data goes through with_bits; its definition takes another name. The
 // macro meets the one with `stbi__jpeg *j`, the calls with `j` or `z`.
+// NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming)
 #define stbi__grow_buffer_unsafe(argument) TL_STB_GROW_##argument)
 #define TL_STB_GROW_stbi__jpeg stbi__grow_from(stbi__jpeg
 #define TL_STB_GROW_j stbi__grow_from(::tl::data::stb_impl::with_bits(j)
