@@ -207,8 +207,8 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     run(o);
     return 0;
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
   } catch (const std::exception& error) {
     std::cerr << "animals: " << error.what() << '\n';
     return 2;

@@ -187,8 +187,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     return run(o);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
   } catch (const std::exception& error) {
     std::cerr << "text: " << error.what() << '\n';
     return 2;

@@ -133,6 +133,7 @@ TEST_CASE("pretrain: what cannot be used is one line and status 2") {
     CHECK(o.err.find(part) != std::string::npos);
   };
   refused({"--phases", "16"}, "expected SIZExEPOCHS");
+  refused({"--batch", "1"}, "--batch");
   refused({"--batch", "64"}, "expected at least a batch of 64 training images, got 16");
   fs::create_directories(folder / "new.json");
   refused({}, "new.json");
