@@ -1,5 +1,6 @@
-// animals: how well pretrained networks learn the animals of a folder of photos, by a new last layer and by
-// training every layer, beside the same network from scratch with the same budget.
+// animals: how well pretrained networks learn the animals of a folder of photos, by a new last layer, by one
+// that reads more (transfer/head_features.hpp) and by training every layer, beside the same network from
+// scratch with the same budget.
 //
 //   build/bin/animals PHOTOS --weights weights/resnet_small.onnx [OTHER.onnx...]
 //
@@ -36,9 +37,10 @@ struct Way {
   enum Kind { last_layer, every_layer, from_scratch } kind;
   fs::path weights;
   bool own_size;  ///< images as the network's file says, and not of the size that was asked for
+  tl::transfer::HeadFeatures head{};
   std::string name() const {
     const char* const kinds[] = {"a new last layer", "every layer", "from scratch"};
-    return weights.stem().string() + ", " + kinds[kind];
+    return weights.stem().string() + ", " + kinds[kind] + (head.wide ? ", wide and mirrored" : "");
   }
 };
 
@@ -82,7 +84,7 @@ tl::data::Dataset small_copies(const tl::data::Dataset& photos, const fs::path& 
 double train(const Options& o, const Way& way, const tl::data::ImageFolder& photos, std::uint64_t seed,
              const fs::path& features) {
   auto model = tl::onnx::load<float>(way.weights);
-  tl::transfer::replace_head(model, photos.classes(), seed);
+  tl::transfer::replace_head(model, photos.classes(), seed, way.head, {1, 3, o.size, o.size});
   tl::train::FineTuneOptions t{.epochs = o.epochs, .batch_size = o.batch};
   t.keep_best = false;  // an epoch chosen by the photos held out would make their accuracy too good
   t.seed = seed;
@@ -154,6 +156,7 @@ void run(const Options& o) {
     const bool first = ways.empty();
     ways.push_back({Way::last_layer, weights, !first});
     if (!first) continue;
+    ways.push_back({Way::last_layer, weights, false, {.wide = true, .mirrored = true}});
     ways.push_back({Way::every_layer, weights, false});
     ways.push_back({Way::from_scratch, weights, false});
   }
@@ -180,7 +183,7 @@ void run(const Options& o) {
   }
   std::cout << "\naccuracy on photos held out, mean of " << parts.size() << " trainings\n";
   for (std::size_t w = 0; w < ways.size(); ++w)
-    std::printf("  %-40s %s\n", ways[w].name().c_str(), summary(accuracies[w]).c_str());
+    std::printf("  %-52s %s\n", ways[w].name().c_str(), summary(accuracies[w]).c_str());
 }
 
 }  // namespace

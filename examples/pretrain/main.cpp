@@ -40,7 +40,7 @@ struct Phase {
 
 struct Options {
   std::filesystem::path data, out = "resnet_small.onnx", checkpoint, log;
-  std::vector<std::string> phases{"32x4", "48x4", "64x5"};
+  std::vector<std::string> phases{"32x8", "48x10", "64x12"};
   Index batch = 128;
   double lr = 0.2, weight_decay = 5e-4, smoothing = 0.1, smallest_crop = 0.35;
   std::uint64_t seed = 1;

@@ -1,7 +1,6 @@
 // tl find-lr: a learning rate for a network and a folder of photos.
 #include <tl/train/find_lr.hpp>
 #include <tl/train/fine_tune.hpp>
-#include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
 
 #include "commands.hpp"
@@ -23,7 +22,7 @@ struct Options : TrainingOptions {
 /// Gives the network its new head; trained is what the method trains in its last epoch.
 void prepare(const Options& o, const tl::data::ImageFolder& photos,
              const tl::train::FineTuneOptions& training, tl::Model<float>& model) {
-  tl::transfer::replace_head(model, photos.classes(), o.seed);
+  replace_head(o, training, photos.classes(), model);
   apply_globs(o, model);
   tl::transfer::freeze_for(model, training.method);
   if (training.freeze_batch_norm) tl::transfer::freeze_batch_norm(model);

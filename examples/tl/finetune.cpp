@@ -5,10 +5,10 @@
 #include <cstdlib>
 #include <set>
 
+#include <tl/io/checkpoint.hpp>
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/onnx/save.hpp>
 #include <tl/train/fine_tune.hpp>
-#include <tl/transfer/head.hpp>
 #include <tl/transfer/reset.hpp>
 
 #include "classifiers.hpp"
@@ -23,11 +23,11 @@ namespace program {
 namespace {
 
 struct Options : TrainingOptions {
-  std::filesystem::path out, json_out, report, cache;
+  std::filesystem::path out, json_out, report, cache, checkpoint;
   std::vector<std::string> command;  ///< the words that were given
   std::string classifier;
   Index epochs = 5, patience = 0, views = 0;
-  double lr = 0;
+  double lr = 0, clip = 0, checkpoint_seconds = 60;
   bool from_scratch = false, last_epoch = false;
   bool by_steps = false;  ///< something was said that only training by steps knows
 };
@@ -135,6 +135,9 @@ tl::train::FineTuneOptions recipe(const Options& o, const tl::Model<float>& mode
   if (by_classifier) {
     TL_CHECK(o.train.empty() && o.freeze.empty(),
              "--method features computes the last layer alone: use it without --train and --freeze");
+    TL_CHECK(
+        o.checkpoint.empty(),
+        "--method features has no epochs to go on with: use --checkpoint with another method, or --cache");
     TL_CHECK(!o.balance && o.mixup == 0,
              "--method features has no epochs: use --balance and --mixup with another method");
     t.fit_head = head_classifier(classifier_of(o));
@@ -145,6 +148,7 @@ tl::train::FineTuneOptions recipe(const Options& o, const tl::Model<float>& mode
   t.feature_cache = o.cache;
   t.keep_best = !o.last_epoch;
   t.patience = o.patience;
+  t.clip_norm = o.clip;
   return t;
 }
 
@@ -173,7 +177,7 @@ class Bars {
   Index title_epoch_ = -2;
 };
 
-/// Fills in the method, and the size for the network that comes with the program, where they were not said;
+/// Fills in what was not said: the method and, for the network that comes with the program, size and head;
 /// returns a line about it, empty where nothing was chosen.
 std::string choose(Options& o, bool shipped, Index photos) {
   const Choice choice = choice_for(photos);
@@ -185,6 +189,10 @@ std::string choose(Options& o, bool shipped, Index photos) {
   if (shipped && o.size == 0 && o.preprocess.empty()) {
     o.size = choice.size;
     chosen += " --size " + std::to_string(o.size);
+  }
+  if (shipped && o.method == "features" && o.head.empty()) {
+    o.head = "both";
+    chosen += " --head both";
   }
   if (chosen.empty()) return {};
   const bool steered = !o.classifier.empty() || o.by_steps;
@@ -214,21 +222,36 @@ report::Training report_of(const Options& o, const tl::train::FineTuneOptions& t
   r.best_epoch = !o.last_epoch;
   const bool by_epoch = training.method.kind != tl::transfer::MethodKind::features;
   r.variations = o.views == 0 ? o.epochs : by_epoch ? std::min(o.views, o.epochs) : o.views;
-  const tl::data::Size size = training.preprocess->fixed_size().value_or(tl::data::Size{224, 224});
-  const tl::Shape example{1, tl::data::Image::channels, size.height, size.width};
-  r.plan = training_plan(graph, training.method, example, training.freeze_batch_norm);
+  r.plan = training_plan(graph, training.method, example_image(training), training.freeze_batch_norm);
   return r;
 }
 
 /// The files to write can be written, each for itself.
 void check_outputs(const Options& o) {
   std::set<std::filesystem::path> files;
-  for (const std::filesystem::path& file : {o.out, o.json_out, o.report}) {
+  for (const std::filesystem::path& file : {o.out, o.json_out, o.report, o.checkpoint}) {
     if (file.empty()) continue;
     check_writable(file);
-    TL_CHECK(files.insert(std::filesystem::weakly_canonical(file)).second, "'", file.string(),
-             "' would be written twice: --out, --json-out and --report need files of their own");
+    TL_CHECK(
+        files.insert(std::filesystem::weakly_canonical(file)).second, "'", file.string(),
+        "' would be written twice: --out, --json-out, --report and --checkpoint need files of their own");
   }
+}
+
+/// Goes on from the checkpoint that is there, and writes new ones. One that cannot be written ends no
+/// training.
+void keep_checkpoints(const Options& o, tl::train::FineTuneOptions& training,
+                      const std::function<void(const std::string&)>& tell) {
+  if (o.checkpoint.empty()) return;
+  if (tl::io::has_checkpoint(o.checkpoint)) training.resume = tl::io::read_checkpoint(o.checkpoint, tell);
+  training.checkpoint_seconds = o.checkpoint_seconds;
+  training.on_checkpoint = [&o, tell](const tl::io::NamedTensors& content) {
+    try {
+      tl::io::write_checkpoint(o.checkpoint, content);
+    } catch (const tl::WriteError& error) {
+      tell(tl::concat("no checkpoint: ", error.what(), "; the training goes on"));
+    }
+  };
 }
 
 void finetune(Options o) {
@@ -245,7 +268,7 @@ void finetune(Options o) {
   check_outputs(o);
   if (!o.cache.empty()) tl::transfer::make_feature_folder(o.cache);
 
-  tl::transfer::replace_head(*model, photos.classes(), o.seed);
+  replace_head(o, training, photos.classes(), *model);
   if (o.from_scratch) tl::transfer::reset_parameters(*model, o.seed);
   apply_globs(o, *model);
   std::cout << counted(photos.train.size(), "image") << " of " << photos.classes().size() << " classes in "
@@ -271,11 +294,16 @@ void finetune(Options o) {
                 << percent(told.probe->neighbours) << std::endl;
   };
   training.should_stop = [] { return interrupted != 0; };
+  keep_checkpoints(o, training, [&](const std::string& text) { bars.clear(), note(text); });
 
   const InterruptWatch watch;
   const tl::train::FineTuneResult result = tl::train::fine_tune(*model, photos, training);
   bars.clear();
-  if (result.stopped) throw Failure("stopped before the last epoch: nothing was written");
+  if (result.stopped) {
+    const bool kept_state = !o.checkpoint.empty() && tl::io::has_checkpoint(o.checkpoint);
+    throw Failure(kept_state ? "stopped: the same command goes on from '" + o.checkpoint.string() + "'"
+                             : "stopped before the last epoch: nothing was written");
+  }
   for (const tl::data::Skipped& skipped : result.skipped) note(skipped.reason);
   if (!result.skipped.empty())
     note(counted(static_cast<Index>(result.skipped.size()), "image") +
@@ -284,6 +312,7 @@ void finetune(Options o) {
   if (!o.json_out.empty())
     tl::write_file_atomically(o.json_out, to_json(o, result, tl::concat(training.method)).dump(2) + "\n");
   if (!o.report.empty()) tl::write_file_atomically(o.report, report::html(*model, result, told));
+  if (!o.checkpoint.empty()) tl::io::remove_checkpoint(o.checkpoint);
   show_features(o, result);
   if (!result.frozen_hash.empty())
     std::cout << "frozen and unchanged: " << counted(result.frozen_tensors, "tensor") << ", SHA-256 "
@@ -321,19 +350,28 @@ void add_finetune(CLI::App& app, Command& chosen, const std::vector<std::string>
   c->add_option("--lr-for", o->rates, "rate of some parameters, such as 'layer4.*=0.001'")
       ->type_name("GLOB=X")
       ->allow_extra_args(false);
+  c->add_option("--clip-norm", o->clip, "largest norm of a step's gradients (any)")
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
+      ->type_name("X");
   c->add_option("--views", o->views, "varied views of each photo, computed once (none)")
       ->check(between(1, 1000))
       ->type_name("K");
   c->add_option("--cache", o->cache, "a folder that keeps features for the next run")->type_name("FOLDER");
+  c->add_option("--checkpoint", o->checkpoint, "keeps the training: the same command goes on from it")
+      ->type_name("FILE");
+  c->add_option("--checkpoint-seconds", o->checkpoint_seconds, "how often it is written (60)")
+      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""))
+      ->type_name("S");
   c->add_flag("--from-scratch", o->from_scratch, "forget the weights first (with --method full)");
   c->add_option("--json-out", o->json_out, "write the figures to this file")->type_name("FILE");
   c->add_option("--report", o->report, "write what was learned to this page, for people (.html)")
       ->type_name("FILE");
   c->footer("Example: tl finetune animals/ --weights resnet18.onnx --out animals.onnx");
   c->callback([o, c, &chosen] {
-    for (const char* name : {"--epochs", "--patience", "--last-epoch", "--lr", "--lr-for", "--lr-later",
-                             "--lr-earlier", "--freeze", "--train", "--optimiser", "--batch", "--smoothing",
-                             "--balance", "--mixup", "--augment", "--views", "--from-scratch"})
+    for (const char* name :
+         {"--epochs", "--patience", "--last-epoch", "--lr", "--lr-for", "--lr-later", "--lr-earlier",
+          "--freeze", "--train", "--optimiser", "--batch", "--smoothing", "--balance", "--mixup", "--augment",
+          "--views", "--from-scratch", "--checkpoint", "--clip-norm"})
       o->by_steps = o->by_steps || c->count(name) > 0;
     chosen = [o] { finetune(*o); };
   });

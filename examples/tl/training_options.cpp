@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include <tl/data/augment_spec.hpp>
+#include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
 #include <tl/transfer/preprocess.hpp>
 
@@ -34,6 +35,13 @@ std::pair<std::string, double> parse_rate(const std::string& text) {
 tl::train::OptimiserKind parse_optimiser(const std::string& name) {
   TL_CHECK(name == "sgd" || name == "adamw", "unknown optimiser '", name, "': expected sgd or adamw");
   return name == "sgd" ? tl::train::OptimiserKind::sgd : tl::train::OptimiserKind::adamw;
+}
+
+tl::transfer::HeadFeatures parse_head(const std::string& name) {
+  const bool wide = name == "wide" || name == "both", mirrored = name == "mirrored" || name == "both";
+  TL_CHECK(wide || mirrored || name.empty() || name == "plain", "unknown head '", name,
+           "': expected plain, wide, mirrored or both");
+  return {.wide = wide, .mirrored = mirrored};
 }
 
 tl::data::Preprocess choose_preprocess(const TrainingOptions& o, const tl::Graph<float>& graph) {
@@ -73,6 +81,8 @@ void add_training_options(CLI::App& c, TrainingOptions& o) {
       ->type_name("X");
   c.add_option("--smoothing", o.smoothing, "label smoothing (0.1)")->check(between(0.0, 1.0))->type_name("X");
   c.add_flag("--balance", o.balance, "every class weighs the same");
+  c.add_option("--head", o.head, "what the new last layer reads (plain)")
+      ->type_name("plain|wide|mirrored|both");
   c.add_option("--mixup", o.mixup, "blend photos of a batch, such as 0.2 (0: no)")
       ->check(between(0.0, 100.0))
       ->type_name("ALPHA");
@@ -115,6 +125,16 @@ tl::train::FineTuneOptions training_options(const TrainingOptions& o, const tl::
   t.strict = o.strict;
   t.preprocess = choose_preprocess(o, model.graph());
   return t;
+}
+
+tl::Shape example_image(const tl::train::FineTuneOptions& training) {
+  const tl::data::Size size = training.preprocess->fixed_size().value_or(tl::data::Size{224, 224});
+  return {1, tl::data::Image::channels, size.height, size.width};
+}
+
+void replace_head(const TrainingOptions& o, const tl::train::FineTuneOptions& training,
+                  const std::vector<std::string>& classes, tl::Model<float>& model) {
+  tl::transfer::replace_head(model, classes, o.seed, parse_head(o.head), example_image(training));
 }
 
 void apply_globs(const TrainingOptions& o, tl::Model<float>& model) {

@@ -57,6 +57,9 @@ def checkpoint():
     model = {"model/weight": [2, 3], "model/bias": [2]}
     yield "model", named_tensors(model, {"epochs": "1"})
     yield "momentum", named_tensors({**model, "velocity/0/weight": [2, 3], "velocity/0/bias": [2]})
+    state = {"fit": "1 2 2 0.5 0.25 1", "fit.moving": "2 3 0.5 0 2 3 1", "fit.epoch0": "0 2 4 0.5 0.75 1e-1",
+             "fit.epoch0.valid": "2 4 0.25 0 2 1 1 3 1"}
+    yield "fit", named_tensors({**model, "kept/best/weight": [2, 3], "kept/best/bias": [2]}, state)
     yield "other", named_tensors({"model/weight": [3, 3], "model/bias": [3]})
 
 

@@ -1,4 +1,8 @@
 // Checkpoints: a training that was interrupted goes on with the same bits; those of others are refused.
+#include <sys/resource.h>
+
+#include <csignal>
+
 #include <tl/io/checkpoint.hpp>
 #include <tl/optim/adamw.hpp>
 #include <tl/optim/groups.hpp>
@@ -48,6 +52,26 @@ train::FitOptions three_epochs() {
   options.schedule.kind = optim::ScheduleKind::one_cycle;
   return options;
 }
+
+/// No file of this program may grow beyond so many bytes while it lives.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, signal_before_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*signal_before_)(int) = std::signal(SIGXFSZ, SIG_IGN);
+};
 
 /// A checkpoint after one step.
 void save_one_step(const std::filesystem::path& path, Training& t) {
@@ -145,15 +169,15 @@ TEST_CASE("checkpoints of other trainings are refused, and nothing is changed") 
     CHECK(same_bits(state_of(*mine.model), before));
     CHECK(!mine.sgd.velocities()[0][0].defined());
   };
-  const io::NamedTensors good = io::read_safetensors(path);
+  const io::NamedTensors good = io::read_checkpoint(path);
   const auto with = [&](const std::string& name, const Tensor<float>& tensor) {
     io::NamedTensors content = good;
     content.tensors[name] = tensor;
-    io::write_safetensors(path, content);
+    io::write_checkpoint(path, content);
   };
   io::NamedTensors lacking = good;
   lacking.tensors.erase("model/6.bias");
-  io::write_safetensors(path, lacking);
+  io::write_checkpoint(path, lacking);
   refused("it lacks 'model/6.bias'");
   with("model/6.bias", Tensor<float>::ones({4}));
   refused("expected 'model/6.bias' of shape (3), got (4)");
@@ -166,7 +190,7 @@ TEST_CASE("checkpoints of other trainings are refused, and nothing is changed") 
 
   const ModelPtr another = small_resnet();
   optim::Sgd<float> sgd = Training::make_sgd(*another);
-  io::write_safetensors(path, good);
+  io::write_checkpoint(path, good);
   CHECK_THROWS_WITH(load_checkpoint(path, *another, sgd), contains("it lacks 'model/conv1.weight'"));
 }
 
@@ -176,4 +200,70 @@ TEST_CASE("a damaged or missing checkpoint is an error that names it") {
   write_file_atomically(folder / "c", "damaged");
   CHECK_THROWS_WITH(load_checkpoint(folder / "c", *t.model, t.sgd), contains("cannot read '"));
   CHECK_THROWS_WITH(load_checkpoint(folder / "none", *t.model, t.sgd), contains("none"));
+}
+
+TEST_CASE("a checkpoint with any changed byte is refused") {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "c";
+  Training t;
+  save_one_step(path, t);
+  const std::string good = read_file(path);
+  for (std::size_t i = 0; i < good.size(); i += 1 + good.size() / 97) {
+    CAPTURE(i);
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ 4);
+    write_file_atomically(path, bad);
+    CHECK_THROWS_WITH(io::read_checkpoint(path), contains(path.string()));
+  }
+  for (const std::size_t length : {std::size_t{0}, std::size_t{9}, good.size() / 2, good.size() - 1}) {
+    write_file_atomically(path, good.substr(0, length));
+    CHECK_THROWS_WITH(io::read_checkpoint(path), contains(path.string()));
+  }
+  io::write_safetensors(path, {{}, {{"epochs", "1"}}});
+  CHECK_THROWS_WITH(io::read_checkpoint(path), contains("is not a checkpoint of a training"));
+}
+
+TEST_CASE("the last two checkpoints are kept; where the last one is damaged the one before takes its place") {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "c", before = io::checkpoint_before(path);
+  const auto text = [](const io::NamedTensors& content) { return content.metadata.at("step"); };
+  CHECK(!io::has_checkpoint(path));
+  for (const char* step : {"1", "2", "3"}) io::write_checkpoint(path, {{}, {{"step", step}}});
+  CHECK(text(io::read_checkpoint(path)) == "3");
+  CHECK(text(io::read_checkpoint(before)) == "2");
+
+  std::vector<std::string> notes;
+  const auto note = [&](const std::string& line) { notes.push_back(line); };
+  write_file_atomically(path, "damaged");
+  CHECK(text(io::read_checkpoint(path, note)) == "2");
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0].find("'" + path.string() + "'") != std::string::npos);
+  CHECK(notes[0].find("going on from the checkpoint before it") != std::string::npos);
+  CHECK(!std::filesystem::exists(before));
+  io::write_checkpoint(path, {{}, {{"step", "4"}}});
+  CHECK(text(io::read_checkpoint(path, note)) == "4");
+  CHECK(text(io::read_checkpoint(before)) == "2");
+
+  std::filesystem::remove(path);  // as when a run was killed between two renames
+  CHECK(io::has_checkpoint(path));
+  CHECK(text(io::read_checkpoint(path, note)) == "2");
+  CHECK(notes.size() == 2);
+  io::write_checkpoint(path, {{}, {{"step", "5"}}});
+  for (const auto& file : {path, before}) write_file_atomically(file, "damaged");
+  CHECK_THROWS_WITH(io::read_checkpoint(path, note), contains(before.string()));
+  io::remove_checkpoint(path);
+  CHECK(!io::has_checkpoint(path));
+}
+
+TEST_CASE("a checkpoint that cannot be written loses neither of those that are there") {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "c";
+  for (const char* step : {"1", "2"}) io::write_checkpoint(path, {{}, {{"step", step}}});
+  io::NamedTensors large{{{"model/w", Tensor<float>::zeros({1000})}}, {{"step", "3"}}};
+  {
+    const FileSizeLimit limit(1000);
+    CHECK_THROWS_AS(io::write_checkpoint(path, large), WriteError);
+  }
+  CHECK(io::read_checkpoint(path).metadata.at("step") == "2");
+  CHECK(io::read_checkpoint(io::checkpoint_before(path)).metadata.at("step") == "1");
 }

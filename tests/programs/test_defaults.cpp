@@ -51,7 +51,9 @@ TEST_CASE("tl finetune: a folder is enough") {
   CAPTURE(o.out, o.err);
   REQUIRE(o.status == 0);
   CHECK(o.err.empty());
-  CHECK_THAT(o.out, contains("\nchosen for 10 photos (fewer than 1,000): --method features --size 96\n"));
+  CHECK_THAT(
+      o.out,
+      contains("\nchosen for 10 photos (fewer than 1,000): --method features --size 96 --head both\n"));
   CHECK_THAT(o.out, contains("\nwritten: my photos.onnx\n"));
   CHECK(desk.figures()["method"] == "features");
   CHECK(fs::path(desk.figures()["weights"].get<std::string>()).filename() == "resnet_small.onnx");
@@ -86,6 +88,7 @@ TEST_CASE("tl finetune: what is said holds, and what is chosen depends on the nu
     return desk.figures()["method"].get<std::string>() + (told ? ", told" : "");
   };
   CHECK(method_of("--method head --size 32 --epochs 1") == "head");
+  CHECK(method_of("--method features --size 32 --head wide") == "features");
   CHECK(method_of("--method two-stage --size 32 --epochs 1") == "two-stage");
   CHECK(method_of("--method two-stage --epochs 1") == "two-stage, told");
   CHECK(method_of("--size 32") == "features, told");

@@ -1,7 +1,10 @@
 // tl finetune: the file it writes, its methods and options, and the input it refuses.
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -159,6 +162,105 @@ TEST_CASE("tl finetune: the same seed writes the same bytes, at any number of th
   CHECK(read_file(s.out) == first);
   REQUIRE(tl_program(s.command({"--seed", "6"})).status == 0);
   CHECK(read_file(s.out) != first);
+}
+
+TEST_CASE("tl finetune: killed at any moment and called again it writes the same bytes", "[tl]") {
+  const Setting s;
+  const std::string checkpoint = s.folder / "kept";
+  const std::vector<std::string> words = s.command(
+      {"--method", "full", "--epochs", "120", "--checkpoint", checkpoint, "--checkpoint-seconds", "0"});
+  REQUIRE(tl_program(words).status == 0);
+  const std::string whole = read_file(s.out);
+  CHECK(!fs::exists(checkpoint));
+  fs::remove(s.out);
+
+  std::vector<std::string> program = words;
+  program.insert(program.begin(), TL_PROGRAM);
+  Rng random(3, 0);
+  int went_on = 0;
+  for (int kills = 0; kills < 50;) {
+    Started started(program);
+    std::this_thread::sleep_for(std::chrono::milliseconds(random.below(150)));
+    ::kill(started.id(), SIGKILL);
+    const Outcome o = started.wait();
+    went_on += o.out.find("going on in epoch ") != std::string::npos;
+    if (o.status == 128 + SIGKILL) {
+      ++kills;
+      continue;
+    }
+    CAPTURE(o.err);
+    REQUIRE(o.status == 0);  // it was faster, as the first one of a next round may not be
+    CHECK(read_file(s.out) == whole);
+  }
+  CHECK(went_on > 10);
+  const Outcome last = tl_program(words);
+  CAPTURE(last.out, last.err);
+  REQUIRE(last.status == 0);
+  CHECK(read_file(s.out) == whole);
+  CHECK(!fs::exists(checkpoint));
+  CHECK(!fs::exists(checkpoint + ".before"));
+}
+
+TEST_CASE("tl finetune: what a checkpoint holds, and what it is not for", "[tl]") {
+  const Setting s;
+  const std::string checkpoint = s.folder / "kept";
+  const auto words = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--checkpoint", checkpoint, "--checkpoint-seconds", "0"});
+    return s.command(std::move(more));
+  };
+  std::vector<std::string> program = words({"--method", "full", "--epochs", "3000"});
+  program.insert(program.begin(), TL_PROGRAM);
+  Started started(program);
+  wait_until([&] { return fs::exists(checkpoint + ".before"); });
+  ::kill(started.id(), SIGINT);
+  const Outcome stopped = started.wait();
+  CHECK(stopped.status == 1);
+  CHECK(is_one_line(stopped.err));
+  CHECK(stopped.err.find("stopped: the same command goes on from '" + checkpoint + "'") != std::string::npos);
+
+  const auto other = [&](const std::vector<std::string>& more, const std::string& part) {
+    const Outcome o = tl_program(words(more));
+    CAPTURE(o.err);
+    CHECK(o.status == 2);
+    CHECK(is_one_line(o.err));
+    CHECK(o.err.find(part) != std::string::npos);
+  };
+  other({"--method", "full", "--epochs", "2999"}, "of another training: its epochs: 3000; of this one: 2999");
+  other({"--method", "head", "--epochs", "3000"}, "of another training: its method: full; of this one: head");
+  other({"--method", "full", "--epochs", "3000", "--seed", "1"}, "of another training: its network");
+  other({"--method", "full", "--epochs", "3000", "--freeze", "*bias"}, "its trained parameters");
+  Setting::add_class(s.photos, "red", 9);
+  other({"--method", "full", "--epochs", "3000"}, "of another training: its photos");
+  fs::remove(fs::path(s.photos) / "red/8.png");
+
+  write_file_atomically(checkpoint, "damaged");
+  Started again(program);
+  wait_until([&] { return again.out_so_far().find("going on in epoch ") != std::string::npos; });
+  ::kill(again.id(), SIGINT);
+  const Outcome o = again.wait();
+  CHECK(o.status == 1);
+  CHECK(o.err.find("going on from the checkpoint before it") != std::string::npos);
+
+  for (const auto& file : {checkpoint, checkpoint + ".before"}) write_file_atomically(file, "damaged");
+  other({"--method", "full", "--epochs", "3000"}, checkpoint + ".before");
+  check_refused(words({"--method", "features"}), "use --checkpoint with another method");
+  check_refused(s.command({"--checkpoint", s.out}), "would be written twice");
+  check_refused(s.command({"--checkpoint", "/proc/kept"}), "cannot write '/proc/kept");
+}
+
+TEST_CASE("tl finetune: a checkpoint that finds no room ends no training", "[tl]") {
+  const Setting s;
+  std::string quoted;
+  for (const std::string& word : s.command({"--method", "full", "--checkpoint-seconds", "0"}))
+    quoted += " '" + word + "'";
+  // A limit that lets the network through, and not the checkpoint with its momentum and its best epoch.
+  const Outcome o = shell("ulimit -f 100; exec \"$TL\"" + quoted + " --checkpoint '" +
+                          std::string(s.folder / "kept") + "'");
+  CAPTURE(o.out, o.err);
+  CHECK(o.status == 0);
+  CHECK(fs::exists(s.out));
+  CHECK(o.err.find("no checkpoint: cannot write") != std::string::npos);
+  CHECK(o.err.find("the training goes on") != std::string::npos);
 }
 
 TEST_CASE("tl finetune: --freeze and --train", "[tl]") {
@@ -336,6 +438,7 @@ TEST_CASE("tl finetune: input that is refused", "[tl]") {
     s.refused({"--optimiser", "adam"}, "unknown optimiser 'adam': expected sgd or adamw");
     s.refused({"--smoothing", "1.5"}, "--smoothing");
     s.refused({"--mixup", "-1"}, "--mixup");
+    s.refused({"--head", "broad"}, "unknown head 'broad': expected plain, wide, mirrored or both");
     s.refused({"--mixup", "nan"}, "expected numbers after --smoothing, --mixup");
     s.refused({"--patience", "0"}, "--patience");
     s.refused({"--lr-later", "-1"}, "--lr-later");

@@ -1,6 +1,9 @@
 // fit: it learns, gives the same bits at any number of threads, stops when asked, and says what went wrong.
 #include <set>
 
+#include <tl/io/safetensors.hpp>
+#include <tl/io/training_state.hpp>
+#include <tl/nn/layers.hpp>
 #include <tl/optim/groups.hpp>
 #include <tl/optim/sgd.hpp>
 #include <tl/train/fit.hpp>
@@ -168,14 +171,54 @@ TEST_CASE("a training stops after the step in which it is asked to") {
   CHECK(same_bits(state_of(*model), state_of(*four_steps)));
 }
 
-TEST_CASE("a loss that is not a number names the epoch, the step and the image") {
-  const Photos photos(3);
+TEST_CASE("a loss that is no finite number names the step, its images and where it came from") {
+  const Photos photos(4);
   const ModelPtr model = small_resnet();
-  optim::Sgd<float> sgd = sgd_of(*model, 1e30);
-  CHECK_THROWS_WITH(fit(*model, sgd, loader_of(photos, 3), {.epochs = 1}),
-                    contains("[fit] the loss is") && contains("in epoch 1, step 2") &&
-                        contains(photos.set.train.samples[3].path.string()) &&
-                        contains("smaller learning rate"));
+  const auto told = [&](double rate, const data::Loader& loader) {
+    optim::Sgd<float> sgd = sgd_of(*model, rate);
+    try {
+      fit(*model, sgd, loader, {.epochs = 2});
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string text = told(1e30, loader_of(photos, 3));
+  CAPTURE(text);
+  CHECK(text.starts_with("[fit] the loss is "));
+  CHECK(text.find("in epoch 1, step 2: ") != std::string::npos);
+  CHECK(text.find(" is the first to give ") != std::string::npos);
+  CHECK(text.find("with the parameter '") != std::string::npos);
+  for (std::size_t i = 3; i < 6; ++i)
+    CHECK(text.find("'" + photos.set.train.samples[i].path.string() + "'") != std::string::npos);
+  CHECK(text.find("smaller learning rate") != std::string::npos);
+
+  const ModelPtr fresh = small_resnet();
+  fresh->parameter("layer1.0.conv2.weight").mutable_value().mutable_data()[5] = INFINITY;
+  optim::Sgd<float> sgd = sgd_of(*fresh);
+  CHECK_THROWS_WITH(fit(*fresh, sgd, loader_of(photos, 10), {.epochs = 1}),
+                    contains("in epoch 1, step 1: the parameter 'layer1.0.conv2.weight' holds inf") &&
+                        contains("' and 2 more;"));
+}
+
+TEST_CASE("clipped gradients make steps of at most so large a norm") {
+  const Photos photos(3);
+  const auto change = [&](double clip_norm) {
+    const ModelPtr model = small_resnet();
+    optim::Sgd<float> sgd({{.params = model->parameters(), .lr = 1}}, {});
+    FitOptions options{.epochs = 1, .clip_norm = clip_norm};
+    fit(*model, sgd, data::Loader(photos.set.train, plain_steps, {.batch_size = 9}), options);
+    double squares = 0;
+    for (const nn::Named<float>& p : small_resnet()->parameters()) {
+      const Tensor<float>&a = p.var.value(), &b = model->parameter(p.name).value();
+      for (Index e = 0; e < a.size(); ++e) squares += std::pow(double(b.data()[e]) - double(a.data()[e]), 2);
+    }
+    return std::sqrt(squares);
+  };
+  const double whole = change(0);
+  REQUIRE(whole > 0.1);
+  CHECK(change(2 * whole) == whole);
+  CHECK(change(whole / 8) == Approx(whole / 8).epsilon(1e-4));
 }
 
 TEST_CASE("broken images are left out; when there is no other, that is an error") {
@@ -357,4 +400,74 @@ TEST_CASE("patience ends a training after so many epochs without a lower validat
   CHECK(history.size() == 6);  // equal losses are no improvement
   options.patience = 0;
   CHECK(fit(*model, sgd, train, options, &train).size() == 20);
+}
+
+TEST_CASE("a training goes on from any step to the same bits and the same figures") {
+  const Photos photos(5), others(3, 3, 60);
+  data::Dataset images = photos.set.train;
+  images.samples.resize(13);  // the last batch has a single image and is left out
+  const data::Loader train(images, plain_steps,
+                           {.batch_size = 4, .shuffle = true, .seed = 6, .augment = data::Augment{}});
+  const data::Loader valid(others.set.train, plain_steps);
+  const auto network = [] {
+    return pooled_network(std::make_shared<nn::BatchNorm2d<float>>(nn::BatchNormOptions{.channels = 8}),
+                          std::make_shared<nn::Dropout<float>>(ops::Dropout{.25}));
+  };
+  FitOptions options = one_cycle(3);
+  options.seed = 11;
+  options.mixup = 0.3;
+  options.keep_best = true;
+
+  const ModelPtr whole = network();
+  optim::Sgd<float> sgd = sgd_of(*whole);
+  std::vector<std::string> files;
+  FitOptions watched = options;
+  watched.on_state = [&](const train::FitState& state) {
+    io::NamedTensors kept;
+    train::keep(state, kept);
+    files.push_back(io::encode_safetensors(io::training_state(*whole, sgd, std::move(kept))));
+  };
+  const std::vector<EpochReport> history = fit(*whole, sgd, train, watched, &valid);
+  REQUIRE(files.size() == 3 * 3 + 3);
+  std::set<std::string> different(files.begin(), files.end());
+  CHECK(different.size() == files.size());
+
+  for (const std::string& file : files) {
+    const ModelPtr model = network();
+    optim::Sgd<float> its_sgd = sgd_of(*model);
+    const io::NamedTensors kept = io::decode_safetensors(file);
+    options.from = train::kept_state(kept, *model, 3);
+    io::put_back(kept, *model, its_sgd);
+    const std::vector<EpochReport> resumed = fit(*model, its_sgd, train, options, &valid);
+    CHECK(same_bits(state_of(*model), state_of(*whole)));
+    REQUIRE(resumed.size() == history.size());
+    for (std::size_t i = 0; i < history.size(); ++i) {
+      CHECK(resumed[i].images == history[i].images);
+      CHECK(resumed[i].loss == history[i].loss);
+      CHECK(resumed[i].accuracy == history[i].accuracy);
+      CHECK(train::EvaluationText::write(*resumed[i].valid) ==
+            train::EvaluationText::write(*history[i].valid));
+    }
+  }
+}
+
+TEST_CASE("what a checkpoint says of a training is checked") {
+  const ModelPtr model = pooled_network();
+  const auto refused = [&](const std::string& name, const std::string& text, const std::string& reason) {
+    io::NamedTensors kept;
+    train::FitState state{.epoch = 1, .moving = train::Evaluation(3)};
+    state.moving->add({.label = 1, .predicted = 1, .rank = 0, .loss = 0.5});
+    state.history.push_back({.epoch = 0, .epochs = 2, .images = 4, .valid = state.moving});
+    train::keep(state, kept);
+    REQUIRE(train::kept_state(kept, *model, 3).history.size() == 1);
+    kept.metadata[name] = text;
+    CHECK_THROWS_WITH(train::kept_state(kept, *model, 3), contains(reason));
+  };
+  refused("fit", "1 -2 0 0 0 0", "expected a count, got -2");
+  refused("fit", "1 2 0 0 0 2", "lacks 'fit.epoch1'");
+  refused("fit", "1 2 zero 0 0 0", "expected a number, got 'zero'");
+  refused("fit.moving", "4 0 0", "expected figures of 3 classes, got 4");
+  refused("fit.moving", "3 0 0 9 1", "expected a pair of 3 classes, got 9");
+  refused("fit.moving", "3 0 0 1", "expected a number, got ''");
+  refused("fit.epoch0.valid", "", "expected a number, got ''");
 }

@@ -1,4 +1,6 @@
 // replace_head: networks of every kind of head get a new one; what stands before it is kept as it is.
+#include <numeric>
+
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/onnx/save.hpp>
 #include <tl/transfer/head.hpp>
@@ -45,6 +47,10 @@ Tensor<float> by_hand(const Model<float>& model, const Tensor<float>& features) 
 }
 
 const Tensor<float> images = hash_tensor<float>("images", {3, 4, 6, 6});
+
+Model<float> round_trip(const Model<float>& model) {
+  return Model<float>(onnx::to_graph<float>(onnx::decode_model(onnx::encode(model.graph()), "model"), "."));
+}
 
 /// The features of a Body: its convolution's means over the image.
 Tensor<float> means(const Model<float>& model) {
@@ -224,4 +230,95 @@ TEST_CASE("networks without a head that could be replaced are errors, and stay a
   CHECK_THROWS_WITH(replace_head(*model, {"a", "b\nc"}), contains("names without line feeds"));
   CHECK(model->parameter("fc.weight").shape() == Shape{10, 16});
   CHECK(io::labels(model->metadata()).empty());
+}
+
+TEST_CASE("a wide head reads means and maxima of the last two stages") {
+  const ModelPtr model = small_resnet(10);
+  const Shape example{1, 3, 16, 16};
+  const Graph<float>& whole = model->graph();
+  // The values that are pooled: the last of the stages of 8 and of 16 channels.
+  const ValueId last =
+      whole.nodes()[static_cast<std::size_t>(whole.producer(transfer::find_head(whole).input)) - 1].inputs[0];
+  const std::vector<Shape> shapes = whole.infer(std::span(&example, 1));
+  REQUIRE(shapes[static_cast<std::size_t>(last)] == Shape{1, 16, 4, 4});
+  const ValueId before = transfer::head_features_impl::maps_before(whole, last, shapes);
+  REQUIRE(shapes[static_cast<std::size_t>(before)] == Shape{1, 8, 8, 8});
+  const auto x = hash_tensor<float>("x", {2, 3, 16, 16});
+  const V image(x);
+  const std::vector<V> maps = whole.run_until(std::span(&image, 1), {}, std::vector<ValueId>{last, before});
+  const V wide = concat({flatten(global_average_pool2d(maps[0])), flatten(global_max_pool2d(maps[0])),
+                         flatten(global_average_pool2d(maps[1])), flatten(global_max_pool2d(maps[1]))},
+                        1);
+  REQUIRE(wide.shape() == Shape{2, 48});
+
+  replace_head(*model, animals, 1, {.wide = true}, example);
+  CHECK(model->parameter("head.weight").shape() == Shape{3, 48});
+  const V expected = linear(wide, model->parameter("head.weight"), model->parameter("head.bias"));
+  CHECK(relative_difference(model->predict(x), expected.value()) < 1e-5);
+
+  const auto again = round_trip(*model);
+  CHECK(relative_difference(again.predict(x), expected.value()) < 1e-5);
+  replace_head(*model, animals, 1);
+  CHECK(model->parameter("head.weight").shape() == Shape{3, 48});  // what the old head read
+}
+
+TEST_CASE("a mirrored head sees the same in an image and in its mirror image") {
+  for (const bool wide : {false, true}) {
+    CAPTURE(wide);
+    const ModelPtr model = small_resnet(10);
+    const std::size_t parameters = model->parameters().size();
+    const auto x = hash_tensor<float>("x", {2, 3, 16, 16});
+    std::vector<Index> backwards(16);
+    std::iota(backwards.rbegin(), backwards.rend(), Index{0});
+    const Tensor<float> mirrored = take(V(x), 3, backwards).value();
+    const ModelPtr plain = small_resnet(10);
+    replace_head(*plain, animals, 1, {.wide = wide}, {1, 3, 16, 16});
+    replace_head(*model, animals, 1, {.wide = wide, .mirrored = true}, {1, 3, 16, 16});
+    CHECK(model->parameters().size() == parameters);  // shared
+    const Tensor<float> mean = (V(plain->predict(x)) + V(plain->predict(mirrored))).value();
+    CHECK(relative_difference((V(model->predict(x)) * 2).value(), mean) < 1e-5);
+    CHECK(relative_difference(model->predict(x), model->predict(mirrored)) < 1e-5);
+    CHECK(relative_difference(round_trip(*model).predict(x), model->predict(x)) < 1e-5);
+    CHECK(model->predict(hash_tensor<float>("other", {1, 3, 20, 24})).shape() == Shape{1, 3});
+  }
+}
+
+TEST_CASE("a mirrored network is trained: gradients reach each parameter from both sides") {
+  const auto network = [] {
+    RandomScope weights(3, 0);
+    Body body;
+    body.add("conv", ops::Conv2d{}, {body.parameter("conv.weight", {4, 8, 3, 3})});
+    body.add("pool", ops::AdaptiveAveragePool2d{{1, 1}});
+    body.add("flat", ops::Flatten{});
+    body.add("fc", ops::Linear{}, {body.parameter("fc.weight", {5, 4})});
+    return body.model();
+  };
+  Model<float> model = network();
+  replace_head(model, animals, 1, {.mirrored = true}, {1, 4, 6, 6});
+  const V loss = cross_entropy(model.forward(images), Tensor<std::int64_t>::from({0, 1, 2}, {3}));
+  loss.backward();
+  V weight = model.parameter("conv.weight");
+  const Tensor<float> gradient = weight.grad().clone();
+  const float step = 1e-2F;
+  for (const Index i : {Index{0}, Index{100}, Index{287}}) {
+    float value = weight.value().data()[i];
+    double losses[2];
+    for (const int side : {0, 1}) {
+      weight.mutable_value().mutable_data()[i] = value + (side == 0 ? -step : step);
+      losses[side] = cross_entropy(model.forward(images), Tensor<std::int64_t>::from({0, 1, 2}, {3})).item();
+    }
+    weight.mutable_value().mutable_data()[i] = value;
+    CHECK(gradient.data()[i] == Approx((losses[1] - losses[0]) / (2 * step)).margin(2e-4));
+  }
+}
+
+TEST_CASE("a wide head of a network without maps is refused, and nothing is changed") {
+  Graph<float> graph;
+  const ValueId x = graph.add_input("x", {1, 4});
+  const ValueId w = graph.add_var("w", ValueKind::parameter, V(Tensor<float>::ones({5, 4}), true));
+  graph.set_outputs({graph.add_node("fc", ops::Linear{}, {x, w})});
+  Model<float> model(graph);
+  CHECK_THROWS_WITH(replace_head(model, animals, 0, {.wide = true}, {1, 4}), contains("comes from none"));
+  CHECK(model.graph().find("w") >= 0);
+  CHECK(io::labels(model.metadata()).empty());
 }

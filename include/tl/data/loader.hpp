@@ -45,12 +45,16 @@ struct Skipped {
 /// stops its threads.
 class Epoch {
  public:
-  Epoch(std::shared_ptr<loader_impl::Source> source, std::uint64_t epoch)
-      : source_(std::move(source)), epoch_(epoch), order_(source_->samples()) {
+  Epoch(std::shared_ptr<loader_impl::Source> source, std::uint64_t epoch, Index first_batch)
+      : source_(std::move(source)), epoch_(epoch), order_(source_->samples()), taken_(first_batch) {
     const LoaderOptions& options = source_->options;
     if (options.shuffle) Rng(options.seed, epoch).shuffle(order_);
     total_ = static_cast<Index>(order_.size());
     if (options.drop_last) total_ -= total_ % options.batch_size;
+    const Index batches = (total_ + options.batch_size - 1) / options.batch_size;
+    TL_CHECK(first_batch >= 0 && first_batch <= batches, "[loader] expected to begin with one of ", batches,
+             " batches, got ", first_batch);
+    position_ = std::min(first_batch * options.batch_size, total_);
     const int wanted = options.threads > 0
                            ? options.threads
                            : std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
@@ -105,6 +109,9 @@ class Epoch {
   };
   Iterator begin() { return Iterator(this); }
   Iterator end() { return {}; }
+
+  /// Batches of this epoch up to the one that was given last, those without a readable image among them.
+  Index batches_given() const { return taken_; }
 
  private:
   /// A batch in the making. Threads fill its slots; the last one hands it over.
@@ -256,8 +263,11 @@ class Loader {
   Loader(Dataset dataset, const Preprocess& preprocess, const LoaderOptions& options = {})
       : source_(std::make_shared<loader_impl::Source>(std::move(dataset), preprocess, options)) {}
 
-  /// A pass over the data; another number gives another order and other random changes.
-  Epoch epoch(std::uint64_t number) const { return Epoch(source_, number); }
+  /// A pass over the data, from one of its batches on; another number gives another order and other random
+  /// changes.
+  Epoch epoch(std::uint64_t number, Index first_batch = 0) const {
+    return Epoch(source_, number, first_batch);
+  }
 
   const Dataset& dataset() const { return source_->dataset; }
   const Preprocess& preprocess() const { return source_->preprocess; }

@@ -1,73 +1,105 @@
 // Checkpoints: a training as a file, from which it goes on with the same bits.
 //
-// A .safetensors file of the parameters ("model/NAME"), the running statistics among them, and what the
-// optimiser remembers (SGD: "velocity/GROUP/NAME"); what else the program needs (epoch, step) stands in the
-// metadata.
+// A .safetensors file of io/training_state.hpp with the SHA-256 of all that in its metadata. The checkpoint
+// before the last stays beside it, as PATH.before: where the last one is damaged or missing, that one is
+// read.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include <tl/core/sha256.hpp>
 #include <tl/io/safetensors.hpp>
-#include <tl/optim/optimiser.hpp>
+#include <tl/io/training_state.hpp>
 
 namespace tl::io {
 
+/// Where the checkpoint before the last is kept.
+inline std::filesystem::path checkpoint_before(std::filesystem::path path) { return path += ".before"; }
+
+inline bool has_checkpoint(const std::filesystem::path& path) {
+  return std::filesystem::exists(path) || std::filesystem::exists(checkpoint_before(path));
+}
+
+/// Removes both files, if they are there.
+inline void remove_checkpoint(const std::filesystem::path& path) {
+  std::filesystem::remove(path);
+  std::filesystem::remove(checkpoint_before(path));
+}
+
 namespace checkpoint_impl {
 
-/// A tensor that a checkpoint holds. The optimiser's are optional: of a frozen parameter it has none.
-struct Entry {
-  std::string name;
-  Tensor<float>* tensor;
-  Shape shape;
-  bool optional;
-};
+inline constexpr const char* digest_key = "tl.sha256";
 
-inline std::vector<Entry> entries(nn::Module<float>& model, optim::Optimiser<float>& optimiser) {
-  std::vector<Entry> all;
-  for (const auto& list : {model.parameters(), model.buffers()}) {
-    for (nn::Named<float> named : list)
-      all.push_back({"model/" + named.name, &named.var.mutable_value(), named.var.shape(), false});
-  }
-  for (const optim::Slot<float>& slot : optimiser.slots())
-    all.push_back({slot.name, slot.tensor, slot.shape, true});
-  return all;
+inline std::string digest(const NamedTensors& content) {
+  Sha256 hash;
+  hash.add(encode_safetensors(content));
+  return hex(hash.finish());
+}
+
+inline NamedTensors read_one(const std::filesystem::path& path) {
+  NamedTensors content = read_safetensors(path);
+  const auto named = content.metadata.extract(digest_key);
+  TL_CHECK(!named.empty(), "[checkpoint] '", path.string(),
+           "' is not a checkpoint of a training: its metadata have no SHA-256");
+  TL_CHECK(named.mapped() == digest(content), "[checkpoint] '", path.string(),
+           "' is damaged: it does not have the SHA-256 that it says");
+  return content;
 }
 
 }  // namespace checkpoint_impl
 
-/// Writes model, optimiser and `state`, whole or not at all.
+/// Writes a checkpoint, whole or not at all. The one that was there becomes the one before.
+inline void write_checkpoint(const std::filesystem::path& path, NamedTensors content) {
+  content.metadata[checkpoint_impl::digest_key] = checkpoint_impl::digest(content);
+  AtomicFile file(path);
+  file.write(encode_safetensors(content));
+  if (std::filesystem::exists(path)) {
+    const std::filesystem::path before = checkpoint_before(path);
+    std::filesystem::remove(before);
+    std::error_code no_links;  // as on a memory card: then the name is free until the next line
+    std::filesystem::create_hard_link(path, before, no_links);
+    if (no_links) std::filesystem::rename(path, before);
+  }
+  file.commit();
+}
+
+/// Reads the last checkpoint. Where it is damaged or missing the one before takes its place, and a note says
+/// so. Throws when neither is whole.
+inline NamedTensors read_checkpoint(const std::filesystem::path& path,
+                                    const std::function<void(const std::string&)>& note = {}) {
+  const std::filesystem::path before = checkpoint_before(path);
+  if (!std::filesystem::exists(before)) return checkpoint_impl::read_one(path);
+  try {
+    return checkpoint_impl::read_one(path);
+  } catch (const Error& error) {
+    NamedTensors content = checkpoint_impl::read_one(before);
+    if (note) note(concat(error.what(), ": going on from the checkpoint before it"));
+    std::error_code ignored;  // it was read, whatever can be written here
+    std::filesystem::rename(before, path, ignored);
+    return content;
+  }
+}
+
+/// Writes model, optimiser and `state`.
 inline void save_checkpoint(const std::filesystem::path& path, nn::Module<float>& model,
                             optim::Optimiser<float>& optimiser, std::map<std::string, std::string> state) {
-  NamedTensors content{{}, std::move(state)};
-  for (const checkpoint_impl::Entry& entry : checkpoint_impl::entries(model, optimiser)) {
-    if (entry.tensor->defined()) content.tensors[entry.name] = *entry.tensor;
-  }
-  write_safetensors(path, content);
+  write_checkpoint(path, training_state(model, optimiser, {{}, std::move(state)}));
 }
 
 /// Puts a checkpoint back into a model and an optimiser built the same way; returns the state. Throws, and
 /// changes nothing, when it belongs to others.
-inline std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& path,
-                                                          nn::Module<float>& model,
-                                                          optim::Optimiser<float>& optimiser) {
-  NamedTensors content = read_safetensors(path);
-  const std::string problem = concat("[checkpoint] '", path.string(), "' is of another training: ");
-  const std::vector<checkpoint_impl::Entry> entries = checkpoint_impl::entries(model, optimiser);
-  std::vector<Tensor<float>> values;
-  for (const checkpoint_impl::Entry& entry : entries) {
-    auto found = content.tensors.extract(entry.name);
-    TL_CHECK(!found.empty() || entry.optional, problem, "it lacks '", entry.name, "'");
-    values.push_back(found.empty() ? Tensor<float>{} : std::move(found.mapped()));
-    TL_CHECK(found.empty() || values.back().shape() == entry.shape, problem, "expected '", entry.name,
-             "' of shape ", entry.shape, ", got ", values.back().shape());
+inline std::map<std::string, std::string> load_checkpoint(
+    const std::filesystem::path& path, nn::Module<float>& model, optim::Optimiser<float>& optimiser,
+    const std::function<void(const std::string&)>& note = {}) {
+  try {
+    return put_back(read_checkpoint(path, note), model, optimiser).metadata;
+  } catch (const Error& error) {
+    fail("[checkpoint] '", path.string(), "': ", error.what());
   }
-  TL_CHECK(content.tensors.empty(), problem, "it also holds '", content.tensors.begin()->first, "'");
-  for (std::size_t i = 0; i < entries.size(); ++i) *entries[i].tensor = std::move(values[i]);
-  return std::move(content.metadata);
 }
 
 }  // namespace tl::io

@@ -22,6 +22,7 @@
 #include <tl/data/augment.hpp>
 #include <tl/data/folder.hpp>
 #include <tl/data/loader.hpp>
+#include <tl/io/named_tensors.hpp>
 #include <tl/nn/model.hpp>
 #include <tl/train/fit.hpp>
 #include <tl/transfer/classifiers/linear.hpp>
@@ -55,7 +56,8 @@ struct FineTuneOptions {
   /// head would spoil what they know (Kumar et al. 2022, https://arxiv.org/abs/2202.10054). Not for training
   /// from scratch.
   bool head_first = true;
-  double mixup = 0;  ///< alpha of train/mixup.hpp, such as 0.2; 0: none
+  double clip_norm = 0;  ///< the largest norm of all gradients in a step (optim/clip.hpp); 0: any
+  double mixup = 0;      ///< alpha of train/mixup.hpp, such as 0.2; 0: none
   /// In the end the network is that of the epoch with the best validation accuracy (of equal ones, the lowest
   /// loss), and not of the last one; where none was better, that of the head trained first. Chosen by these
   /// images, their figures are a little too good.
@@ -85,6 +87,14 @@ struct FineTuneOptions {
   std::function<void(const transfer::StoredFeatures& train, const transfer::StoredFeatures& valid)>
       on_cached{};
   std::function<bool()> should_stop{};
+  /// Told all that is needed to go on from there, every so many seconds (0: after every step) and when
+  /// should_stop ends the training; not before the layers below the head are trained, where the head is
+  /// trained first. The tensors are those in training: to be written (io/checkpoint.hpp) before it returns.
+  std::function<void(const io::NamedTensors&)> on_checkpoint{};
+  double checkpoint_seconds = 60;
+  /// What on_checkpoint was told last by a call with the same network, photos and options: goes on from
+  /// there, to the same bits.
+  std::optional<io::NamedTensors> resume{};
 };
 
 struct FineTuneResult {

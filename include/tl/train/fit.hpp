@@ -16,11 +16,13 @@
 #include <utility>
 #include <vector>
 
+#include <tl/optim/clip.hpp>
 #include <tl/optim/optimiser.hpp>
 #include <tl/optim/schedule.hpp>
+#include <tl/train/fit_state.hpp>
 #include <tl/train/metrics.hpp>
 #include <tl/train/mixup.hpp>
-#include <tl/train/snapshot.hpp>
+#include <tl/train/overflow.hpp>
 
 namespace tl::train {
 
@@ -33,28 +35,22 @@ struct StepReport {
   double images_per_second = 0;   ///< of this epoch so far
 };
 
-/// What an epoch brought. Training figures are those of the moving network on augmented images.
-struct EpochReport {
-  Index epoch = 0, epochs = 0;
-  Index images = 0;  ///< trained on
-  double loss = 0, accuracy = 0;
-  double seconds = 0;  ///< of training, without validation
-  std::optional<Evaluation> valid{};
-};
-
 struct FitOptions {
   Index epochs = 1;
-  Index first_epoch = 0;       ///< epochs before it were done by an earlier call
-  optim::Schedule schedule{};  ///< over the steps of all epochs; a total of 0 becomes their number
-  Index first_step = 0;        ///< the schedule's step at which first_epoch begins
+  Index first_epoch = 0;           ///< epochs before it were done by an earlier call
+  optim::Schedule schedule{};      ///< over the steps of all epochs; a total of 0 becomes their number
+  Index first_step = 0;            ///< the schedule's step at which first_epoch begins
+  std::optional<FitState> from{};  ///< goes on from there, with network and optimiser as they were then
   CrossEntropyOptions loss{};
   double mixup = 0;        ///< alpha of train/mixup.hpp; 0: images stay apart
+  double clip_norm = 0;    ///< of optim/clip.hpp; 0: gradients are taken as they are
   bool keep_best = false;  ///< in the end, the parameters and running statistics of the best epoch
   Index patience = 0;      ///< epochs without a lower validation loss after which it ends; 0: it does not
   std::uint64_t seed = 0;  ///< of dropout and mixup; the loader has its own
   std::function<void(Index epoch)> before_epoch{};
   std::function<void(const StepReport&)> on_step{};
   std::function<void(const EpochReport&)> on_epoch{};
+  std::function<void(const FitState&)> on_state{};  ///< after every step and epoch: what `from` needs
   std::function<bool()> should_stop{};  ///< asked after every step; the epoch in progress is given up
 };
 
@@ -97,52 +93,74 @@ inline Answer answer(nn::Module<float>& model, const data::Batch& batch, const F
                       cross_entropy(logits, mixed.partner_labels, o.loss) * (1 - mixed.share)};
 }
 
-/// One epoch from the schedule's step `step` on; nothing when it was stopped.
+/// Why a training ends whose loss is no finite number.
+inline std::string bad_loss(nn::Module<float>& model, const data::Batch& batch, const data::Dataset& images,
+                            float loss, const FitState& state, Index step) {
+  std::string text = concat("[fit] the loss is ", loss, " in epoch ", state.epoch + 1, ", step ", step + 1);
+  if (const std::string where = first_overflow(model, batch.images); !where.empty()) text += ": " + where;
+  text += "; the images of the step:";
+  constexpr std::size_t most = 8;
+  for (std::size_t i = 0; i < std::min(batch.samples.size(), most); ++i) {
+    const data::Sample& sample = images.samples[static_cast<std::size_t>(batch.samples[i])];
+    text += concat(i == 0 ? " '" : ", '", sample.path.string(), "'");
+  }
+  if (batch.samples.size() > most) text += concat(" and ", batch.samples.size() - most, " more");
+  return text + "; choose a smaller learning rate, or clip gradients";
+}
+
+/// The epoch of `state` from where it stands to its end; nothing when it was stopped.
 template <class Loader>
 std::optional<EpochReport> train_epoch(nn::Module<float>& model, optim::Optimiser<float>& optimiser,
                                        const Loader& train, const FitOptions& options,
-                                       const optim::Schedule& schedule, Index epoch, Index step) {
+                                       const optim::Schedule& schedule, FitState& state) {
   using Clock = std::chrono::steady_clock;
   model.train();
-  EpochReport report{.epoch = epoch, .epochs = options.epochs};
+  EpochReport report{.epoch = state.epoch, .epochs = options.epochs};
+  // By the loader's count: a batch left out must not shift the steps of a resumed training.
+  const Index first_step = options.first_step + (state.epoch - options.first_epoch) * train.batches();
+  const double seconds_before = state.seconds;
   const auto begin = Clock::now();
-  Evaluation moving(static_cast<Index>(train.dataset().class_names.size()));
-  double loss_sum = 0;
-  Index batches = 0;
-  auto all = train.epoch(static_cast<std::uint64_t>(epoch));
+  if (!state.moving) state.moving.emplace(static_cast<Index>(train.dataset().class_names.size()));
+  const auto bring_up_to_date = [&] {
+    report.images = state.moving->count();
+    report.loss = state.loss_sum / static_cast<double>(report.images);
+    report.accuracy = state.moving->accuracy();
+    report.seconds = state.seconds =
+        seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+  auto all = train.epoch(static_cast<std::uint64_t>(state.epoch), state.batches);
   for (data::Batch& batch : all) {
-    if (batch.size() == 1 && report.images > batches) continue;
+    state.batches = all.batches_given();
+    if (batch.size() == 1 && state.moving->count() > state.steps) continue;
+    const Index step = first_step + state.steps;
     const RandomScope random(options.seed, static_cast<std::uint64_t>(step));
-    const auto [logits, loss] = answer(model, batch, options, mixup_stream(options.seed, epoch, step));
-    TL_CHECK(std::isfinite(loss.item()), "[fit] the loss is ", loss.item(), " in epoch ", epoch + 1,
-             ", step ", step + 1, " (first image '",
-             train.dataset().samples[static_cast<std::size_t>(batch.samples[0])].path.string(),
-             "'): choose a smaller learning rate");
+    const auto [logits, loss] = answer(model, batch, options, mixup_stream(options.seed, state.epoch, step));
+    if (!std::isfinite(loss.item())) fail(bad_loss(model, batch, train.dataset(), loss.item(), state, step));
     loss.backward();
-    ++batches;
-    const double factor = schedule(step++);
+    if (options.clip_norm > 0) optim::clip_gradients(optimiser.groups(), options.clip_norm);
+    const double factor = schedule(step);
     optimiser.step(factor);
     optimiser.zero_grad();
 
-    moving.add(logits.value(), batch.labels);
-    loss_sum += static_cast<double>(loss.item()) * static_cast<double>(batch.size());
-    report.images = moving.count();
-    report.loss = loss_sum / static_cast<double>(report.images);
-    report.accuracy = moving.accuracy();
-    report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    ++state.steps;
+    state.moving->add(logits.value(), batch.labels);
+    state.loss_sum += static_cast<double>(loss.item()) * static_cast<double>(batch.size());
+    bring_up_to_date();
     if (options.on_step) {
-      options.on_step({.epoch = epoch,
+      options.on_step({.epoch = state.epoch,
                        .epochs = options.epochs,
-                       .batch = batches,
+                       .batch = state.steps,
                        .batches = train.batches(),
                        .loss = report.loss,
                        .accuracy = report.accuracy,
                        .rate_factor = factor,
                        .images_per_second = static_cast<double>(report.images) / report.seconds});
     }
+    if (options.on_state) options.on_state(state);
     if (options.should_stop && options.should_stop()) return {};
   }
-  TL_CHECK(report.images > 0, "[fit] none of the images could be read");
+  TL_CHECK(state.moving->count() > 0, "[fit] none of the images could be read");
+  bring_up_to_date();
   return report;
 }
 
@@ -159,26 +177,32 @@ std::vector<EpochReport> fit(nn::Module<float>& model, optim::Optimiser<float>& 
   optim::Schedule schedule = options.schedule;
   if (schedule.total == 0)
     schedule.total = options.first_step + train.batches() * (options.epochs - options.first_epoch);
-  std::vector<EpochReport> history;
-  std::optional<Snapshot<float>> best;
-  for (Index epoch = options.first_epoch; epoch < options.epochs; ++epoch) {
-    if (options.before_epoch) options.before_epoch(epoch);
-    // By the loader's count: a batch left out must not shift the steps of a resumed training.
-    const Index step = options.first_step + (epoch - options.first_epoch) * train.batches();
+  if (options.from) {
+    for (const EpochReport& r : options.from->history)
+      TL_CHECK(r.valid || valid == nullptr, "[fit] expected epochs to go on from that were validated");
+  }
+  FitState state = options.from.value_or(FitState{.epoch = options.first_epoch});
+  const auto is_over = [&] {
+    return state.epoch >= options.epochs || (options.patience > 0 && !state.history.empty() &&
+                                             fit_impl::epochs_in_vain(state.history) >= options.patience);
+  };
+  while (!is_over()) {
+    if (options.before_epoch) options.before_epoch(state.epoch);
     std::optional<EpochReport> report =
-        fit_impl::train_epoch(model, optimiser, train, options, schedule, epoch, step);
+        fit_impl::train_epoch(model, optimiser, train, options, schedule, state);
     if (!report) break;
     if (valid != nullptr) {
       report->valid = evaluate(model, *valid);
       TL_CHECK(report->valid->count() > 0, "[fit] none of the validation images could be read");
     }
     if (options.on_epoch) options.on_epoch(*report);
-    history.push_back(std::move(*report));
-    if (options.keep_best && best_epoch(history) + 1 == history.size()) best.emplace(model);
-    if (options.patience > 0 && fit_impl::epochs_in_vain(history) >= options.patience) break;
+    state = {.epoch = state.epoch + 1, .history = std::move(state.history), .best = std::move(state.best)};
+    state.history.push_back(std::move(*report));
+    if (options.keep_best && best_epoch(state.history) + 1 == state.history.size()) state.best.emplace(model);
+    if (options.on_state) options.on_state(state);
   }
-  if (best) best->restore();
-  return history;
+  if (state.best) state.best->restore();
+  return std::move(state.history);
 }
 
 }  // namespace tl::train

@@ -95,6 +95,8 @@ class Evaluation {
   Index classes_, count_ = 0, correct_ = 0, top5_ = 0;
   double loss_ = 0;
   std::vector<Index> confusion_;  ///< (label, predicted)
+
+  friend struct EvaluationText;
 };
 
 /// Images of class `label` that were taken for `predicted`.

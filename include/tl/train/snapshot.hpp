@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,18 +15,41 @@ template <class T>
 class Snapshot {
  public:
   explicit Snapshot(const nn::Module<T>& network) {
-    for (const auto& list : {network.parameters(), network.buffers()}) {
-      for (const nn::Named<T>& entry : list) saved_.emplace_back(entry.var, entry.var.value().clone());
+    for (const nn::Named<T>& entry : all_of(network)) saved_.emplace_back(entry, entry.var.value().clone());
+  }
+  /// Of values that were saved elsewhere: those of the network's entries that `values` names.
+  Snapshot(const nn::Module<T>& network, const std::map<std::string, Tensor<T>>& values) {
+    for (const nn::Named<T>& entry : all_of(network)) {
+      const auto found = values.find(entry.name);
+      if (found == values.end()) continue;
+      TL_CHECK(found->second.shape() == entry.var.shape(), "[snapshot] expected '", entry.name, "' of shape ",
+               entry.var.shape(), ", got ", found->second.shape());
+      saved_.emplace_back(entry, found->second);
     }
   }
 
   void restore() const {
-    for (const auto& [var, value] : saved_)
-      std::copy_n(value.data(), value.size(), Var<T>(var).mutable_value().mutable_data());
+    for (const auto& [entry, value] : saved_) {
+      Tensor<T>& now = Var<T>(entry.var).mutable_value();
+      const Tensor<T> same_layout = value.to(now.layout());
+      std::copy_n(same_layout.data(), same_layout.size(), now.mutable_data());
+    }
+  }
+
+  std::map<std::string, Tensor<T>> values() const {
+    std::map<std::string, Tensor<T>> all;
+    for (const auto& [entry, value] : saved_) all[entry.name] = value;
+    return all;
   }
 
  private:
-  std::vector<std::pair<Var<T>, Tensor<T>>> saved_;
+  static std::vector<nn::Named<T>> all_of(const nn::Module<T>& network) {
+    std::vector<nn::Named<T>> all = network.parameters();
+    for (nn::Named<T>& buffer : network.buffers()) all.push_back(std::move(buffer));
+    return all;
+  }
+
+  std::vector<std::pair<nn::Named<T>, Tensor<T>>> saved_;
 };
 
 }  // namespace tl::train

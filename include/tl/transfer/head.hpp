@@ -2,8 +2,9 @@
 //
 //   features:(N,D)  ->  w:(classes,D), b:(classes)  ->  logits:(N,classes)
 //
-// D comes from the network. A softmax at the end is left out: the loss works on logits. set_linear_head puts
-// weights into it that a classifier has learned elsewhere (transfer/classifiers/).
+// D comes from the network and from head_features.hpp. A softmax at the end is left out: the loss works on
+// logits. set_linear_head puts weights into it that a classifier has learned elsewhere
+// (transfer/classifiers/).
 #pragma once
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <tl/io/metadata.hpp>
 #include <tl/nn/init.hpp>
 #include <tl/nn/model.hpp>
+#include <tl/transfer/head_features.hpp>
 
 namespace tl::transfer {
 
@@ -53,33 +55,33 @@ Head find_head(const Graph<T>& graph) {
 }
 
 /// Gives the network a last layer for these classes, which become its labels. Initial weights depend on the
-/// seed.
+/// seed. What else the head reads than the old one did is `added`; `example` is the shape of an input image,
+/// (1,3,H,W), for it.
 template <class T>
-void replace_head(Model<T>& model, const std::vector<std::string>& class_names, std::uint64_t seed = 0) {
+void replace_head(Model<T>& model, const std::vector<std::string>& class_names, std::uint64_t seed = 0,
+                  const HeadFeatures& added = {}, const Shape& example = {1, 3, 224, 224}) {
+  using head_features_impl::unused;
   TL_CHECK(class_names.size() >= 2, "[head] expected at least two classes, got ", class_names.size());
   const auto classes = static_cast<Index>(class_names.size());
   const Head head = find_head(model.graph());
-  io::set_labels(model.metadata(), class_names);
-  io::drop_reference(model.metadata());
-  model.edit([&](Graph<T>& graph) {
-    graph.set_outputs({head.input});
-    graph = pruned(graph);  // the names of the old head are free again
-    const auto unused = [&graph](std::string wanted) {
-      while (graph.find(wanted) >= 0) wanted += "_new";
-      return wanted;
-    };
-    ValueId features = graph.outputs()[0];
-    if (head.is_convolution) {
-      features = graph.add_node(unused("head/pool"), ops::AdaptiveAveragePool2d{{1, 1}}, {features});
-      features = graph.add_node(unused("head/flatten"), ops::Flatten{}, {features});
-    }
-    const ValueId w = graph.add_var(
-        unused("head.weight"), ValueKind::parameter,
-        Var<T>(nn::kaiming_uniform<T>({classes, head.width}, Rng(seed, 0x68656164)), true));  // "head"
-    const ValueId b =
-        graph.add_var(unused("head.bias"), ValueKind::parameter, Var<T>(Tensor<T>::zeros({classes}), true));
-    graph.set_outputs({graph.add_node(unused("head"), ops::Linear{}, {features, w, b}, unused("logits"))});
-  });
+  Graph<T> graph = model.graph();
+  graph.set_outputs({head.input});
+  graph = pruned(graph);  // the names of the old head are free again
+  if (head.is_convolution)
+    graph.set_outputs({head_features_impl::mean_of(graph, graph.outputs()[0], "head/pool")});
+  Index width = head.width;
+  if (added.wide || added.mirrored) width = add_head_features(graph, added, example);
+  const ValueId features = graph.outputs()[0];
+  const ValueId w =
+      graph.add_var(unused(graph, "head.weight"), ValueKind::parameter,
+                    Var<T>(nn::kaiming_uniform<T>({classes, width}, Rng(seed, 0x68656164)), true));  // "head"
+  const ValueId b = graph.add_var(unused(graph, "head.bias"), ValueKind::parameter,
+                                  Var<T>(Tensor<T>::zeros({classes}), true));
+  graph.set_outputs(
+      {graph.add_node(unused(graph, "head"), ops::Linear{}, {features, w, b}, unused(graph, "logits"))});
+  io::set_labels(graph.metadata, class_names);
+  io::drop_reference(graph.metadata);
+  model.edit([&graph](Graph<T>& its) { its = std::move(graph); });
 }
 
 /// Overwrites the weight (classes,D) and the bias (classes) of the network's last layer, which must be fully

@@ -91,16 +91,16 @@ std::vector<Index> stage_depths(const Model<T>& model, const Shape& example) {
 /// Returns how many there are.
 template <class T>
 Index freeze_batch_norm(const Model<T>& model) {
-  Index count = 0;
+  std::set<ValueId> scales;  // a network with a mirrored branch has each twice
   for (const GraphNode<T>& node : model.graph().nodes()) {
     if (node.operation->template get_if<ops::BatchNorm>() == nullptr) continue;
-    ++count;
+    scales.insert(node.inputs[1]);
     for (const ValueId id : node.inputs) {
       const GraphValue<T>& value = model.graph().value(id);
       if (value.kind == ValueKind::parameter) Var<T>(value.var).set_requires_grad(false);
     }
   }
-  return count;
+  return static_cast<Index>(scales.size());
 }
 
 /// Parameters that require a gradient, elements counted.

@@ -276,10 +276,17 @@ class FeatureLoader {
       mutable data::Batch batch_{};
     };
 
-    Epoch(const FeatureLoader& loader, Index view, std::vector<Index> order)
-        : loader_(&loader), view_(view), order_(std::move(order)) {}
+    Epoch(const FeatureLoader& loader, Index view, std::vector<Index> order, Index first_batch)
+        : loader_(&loader), view_(view), order_(std::move(order)), given_(first_batch) {
+      TL_CHECK(first_batch >= 0 && first_batch <= loader.batches(),
+               "[features] expected to begin with one of ", loader.batches(), " batches, got ", first_batch);
+      position_ = std::min(static_cast<std::size_t>(first_batch * loader.options_.batch_size), order_.size());
+    }
     Iterator begin() { return Iterator(this); }
     std::default_sentinel_t end() const { return {}; }
+
+    /// Batches of this epoch up to the one that was given last.
+    Index batches_given() const { return given_; }
 
    private:
     data::Batch next() {
@@ -287,22 +294,24 @@ class FeatureLoader {
       const std::size_t n = std::min(left, static_cast<std::size_t>(loader_->options_.batch_size));
       data::Batch batch = loader_->gather(view_, {order_.data() + position_, n});
       position_ += n;
+      ++given_;
       return batch;
     }
 
     const FeatureLoader* loader_;
     Index view_;
     std::vector<Index> order_;
+    Index given_;  ///< batches
     std::size_t position_ = 0;
   };
 
-  /// The batches of an epoch; its number decides their view and their order.
-  Epoch epoch(std::uint64_t number) const {
+  /// The batches of an epoch, from one of them on; its number decides their view and their order.
+  Epoch epoch(std::uint64_t number, Index first_batch = 0) const {
     std::vector<Index> order(features_.samples.size());
     std::iota(order.begin(), order.end(), Index{0});
     if (options_.shuffle) Rng(options_.seed, number).shuffle(order);
     return Epoch(*this, static_cast<Index>(number % static_cast<std::uint64_t>(features_.views)),
-                 std::move(order));
+                 std::move(order), first_batch);
   }
 
   const data::Dataset& dataset() const { return dataset_; }

@@ -11,7 +11,9 @@
 
 #include <tl/data/split.hpp>
 #include <tl/io/metadata.hpp>
+#include <tl/io/training_state.hpp>
 #include <tl/train/fine_tune.hpp>
+#include <tl/train/impl/identity.hpp>
 #include <tl/train/impl/recipe.hpp>
 #include <tl/train/snapshot.hpp>
 #include <tl/transfer/head.hpp>
@@ -74,6 +76,8 @@ class Run {
     TL_CHECK(logits == Shape({1, classes}), "the network gives ", logits, " for an image, but there are ",
              classes, " classes: call replace_head first");
     batch_size_ = o_.batch_size > 0 ? o_.batch_size : std::min<Index>(32, std::max<Index>(8, images() / 20));
+    if (o_.on_checkpoint || o_.resume) identity_ = identity(model_, o_, batch_size_, result_);
+    if (o_.resume) check_same(identity_, o_.resume->metadata);
   }
 
   FineTuneResult run() {
@@ -92,24 +96,30 @@ class Run {
     KeepTrainable<T> trainable(model_);
     if (o_.method.kind == transfer::MethodKind::gradual) return train_gradually(trainable);
     if (o_.head_first && o_.method.kind != transfer::MethodKind::head) {
-      transfer::freeze_all_but_last(model_, 1);
-      note("first the head alone");
-      stage(o_.epochs, false);
-      trainable.restore();
-      if (result_.stopped) return;
-      if (o_.keep_best) with_new_head_.emplace(model_);
-      note("then the layers below it too");
+      if (o_.resume) {
+        take_up_head();
+      } else {
+        transfer::freeze_all_but_last(model_, 1);
+        note("first the head alone");
+        stage(o_.epochs, false);
+        trainable.restore();
+        if (result_.stopped) return;
+        if (o_.keep_best) {
+          with_new_head_.emplace(model_);
+          head_figures_ = result_.valid;
+        }
+        note("then the layers below it too");
+      }
     }
     transfer::freeze_for(model_, o_.method);
     if (o_.freeze_batch_norm) {
       if (const Index n = transfer::freeze_batch_norm(model_); n > 0)
         note(concat(n, " batch normalisations keep to their running statistics"));
     }
-    const std::optional<Evaluation> before = result_.valid;
     stage(o_.epochs, true);
-    if (with_new_head_ && !result_.stopped && better(*before, *result_.valid)) {
+    if (with_new_head_ && !result_.stopped && better(*head_figures_, *result_.valid)) {
       with_new_head_->restore();
-      result_.valid = before;
+      result_.valid = head_figures_;
       result_.kept_epoch.reset();
     }
   }
@@ -271,14 +281,33 @@ class Run {
   template <class Loader>
   void train_on(nn::Module<T>& network, const Loader& train, const Loader& valid, Index epochs, double lr,
                 bool last) {
+    const bool resumed = last && o_.resume;
+    if (resumed) lr = EvaluationText::number_of<double>(kept_text("run.lr"));
     const std::unique_ptr<optim::Optimiser<T>> optimiser = make_optimiser(model_, o_, lr);
     result_.lr = lr;
     FitOptions fit_options{.epochs = epochs, .seed = o_.seed};
+    if (resumed) {
+      const auto classes = static_cast<Index>(result_.train_set.class_names.size());
+      fit_options.from = kept_state(*o_.resume, network, classes);
+      io::put_back(*o_.resume, network, *optimiser);
+      note(concat("going on in epoch ", std::min(fit_options.from->epoch + 1, epochs), " of ", epochs));
+    }
+    auto last_time = std::chrono::steady_clock::now();
+    if (last && o_.on_checkpoint) {
+      fit_options.on_state = [&](const FitState& state) {
+        const auto now = std::chrono::steady_clock::now();
+        const bool due = std::chrono::duration<double>(now - last_time).count() >= o_.checkpoint_seconds;
+        if (!due && !(o_.should_stop && o_.should_stop())) return;
+        o_.on_checkpoint(checkpoint(network, *optimiser, state));
+        last_time = std::chrono::steady_clock::now();
+      };
+    }
     fit_options.schedule = {.kind = optim::ScheduleKind::one_cycle, .rise = 0.3, .div = 10, .div_final = 1e3};
     fit_options.loss = loss_options(o_, result_.train_set);
     fit_options.on_step = o_.on_step;
     fit_options.on_epoch = o_.on_epoch;
     fit_options.mixup = o_.mixup;
+    fit_options.clip_norm = o_.clip_norm;
     fit_options.before_epoch = before_epoch_;
     fit_options.keep_best = last && o_.keep_best;
     fit_options.patience = last ? o_.patience : 0;
@@ -290,6 +319,31 @@ class Run {
       result_.valid = history[kept].valid;
     }
     if (last) result_.history = std::move(history);
+  }
+
+  /// All that resume needs.
+  io::NamedTensors checkpoint(nn::Module<T>& network, optim::Optimiser<T>& optimiser,
+                              const FitState& state) const {
+    io::NamedTensors kept{{}, identity_};
+    kept.metadata["run.lr"] = EvaluationText::shortest(result_.lr);
+    keep(state, kept);
+    if (head_figures_) kept.metadata["run.head"] = EvaluationText::write(*head_figures_);
+    if (with_new_head_) {
+      for (const auto& [name, value] : with_new_head_->values()) kept.tensors["kept/head/" + name] = value;
+    }
+    return io::training_state(network, optimiser, std::move(kept));
+  }
+  /// The head that was trained before the checkpoint, to compare with.
+  void take_up_head() {
+    if (!o_.keep_best) return;
+    head_figures_ =
+        EvaluationText::read(kept_text("run.head"), static_cast<Index>(result_.train_set.class_names.size()));
+    with_new_head_.emplace(model_, below(*o_.resume, "kept/head/"));
+  }
+  const std::string& kept_text(const std::string& name) const {
+    const auto found = o_.resume->metadata.find(name);
+    TL_CHECK(found != o_.resume->metadata.end(), "[fine_tune] the checkpoint lacks '", name, "'");
+    return found->second;
   }
 
   /// Steps of softmax regression are stable up to a rate of about 1 / E|x|^2, x being the features that the
@@ -337,7 +391,9 @@ class Run {
   const FineTuneOptions& o_;
   FineTuneResult result_{};
   Index batch_size_ = 0;
+  Identity identity_{};                              ///< where there are checkpoints
   std::optional<Snapshot<T>> with_new_head_{};       ///< before the layers below it are trained
+  std::optional<Evaluation> head_figures_{};         ///< of that network
   double features_squared_ = 0;                      ///< mean of |x|^2 of what the head reads; 0: not known
   std::function<void(Index epoch)> before_epoch_{};  ///< of the method gradual
 };
