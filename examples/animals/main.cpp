@@ -85,7 +85,7 @@ double train(const Options& o, const Way& way, const tl::data::ImageFolder& phot
              const fs::path& features) {
   auto model = tl::onnx::load<float>(way.weights);
   tl::transfer::replace_head(model, photos.classes(), seed, way.head, {1, 3, o.size, o.size});
-  tl::train::FineTuneOptions t{.epochs = o.epochs, .batch_size = o.batch};
+  tl::train::FineTuneOptions t{.batch_size = o.batch};
   t.keep_best = false;  // an epoch chosen by the photos held out would make their accuracy too good
   t.seed = seed;
   t.preprocess = tl::transfer::preprocess_of(model.graph()).steps;
@@ -102,6 +102,7 @@ double train(const Options& o, const Way& way, const tl::data::ImageFolder& phot
     };
   } else {
     t.method = tl::transfer::Method::parse("full");
+    t.epochs = o.epochs;
     t.lr = o.lr;
     t.later_share = t.earlier_share = 1;
     t.augment = tl::data::parse_augment("flip=0.5,scale=0.7/1,ratio=0.8/1.25");
@@ -157,6 +158,7 @@ void run(const Options& o) {
     ways.push_back({Way::last_layer, weights, !first});
     if (!first) continue;
     ways.push_back({Way::last_layer, weights, false, {.wide = true, .mirrored = true}});
+    if (o.epochs == 0) continue;
     ways.push_back({Way::every_layer, weights, false});
     ways.push_back({Way::from_scratch, weights, false});
   }
@@ -167,8 +169,9 @@ void run(const Options& o) {
       small_copies(all.train, work / "train", side), small_copies(all.valid, work / "valid", side), {}};
   tl::transfer::make_feature_folder(work / "features");
   std::cout << photos.train.size() + photos.valid.size() << " photos of " << photos.classes().size()
-            << " classes; " << o.size << " x " << o.size << " pixels; " << o.epochs
-            << " epochs of every layer and from scratch" << std::endl;
+            << " classes; " << o.size << " x " << o.size << " pixels";
+  if (o.epochs > 0) std::cout << "; " << o.epochs << " epochs of every layer and from scratch";
+  std::cout << std::endl;
 
   const std::vector<tl::data::ImageFolder> parts = splits(photos, o.seeds);
   std::vector<std::vector<double>> accuracies(ways.size());
@@ -196,7 +199,9 @@ int main(int argc, char** argv) {
   app.add_option("--weights", o.weights,
                  "pretrained networks; of all but the first only the last layer is trained")
       ->capture_default_str();
-  app.add_option("--epochs", o.epochs)->capture_default_str()->check(CLI::Range(1, 10000));
+  app.add_option("--epochs", o.epochs, "of every layer and from scratch; 0: new last layers alone")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 10000));
   app.add_option("--size", o.size, "of the images, in pixels")
       ->capture_default_str()
       ->check(CLI::Range(32, 512));

