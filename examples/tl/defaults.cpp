@@ -38,8 +38,7 @@ fs::path default_out(const fs::path& folder) {
 
 Choice choice_for(tl::Index photos) {
   constexpr tl::Index size = 96;
-  return photos < 1000 ? Choice{"features", size, "under 1,000"}
-                       : Choice{"two-stage", size, "1,000 or more"};
+  return photos < 1000 ? Choice{"features", size, "under 1,000"} : Choice{"two-stage", size, "1,000 or more"};
 }
 
 }  // namespace program

@@ -51,9 +51,8 @@ TEST_CASE("tl finetune: a folder is enough") {
   CAPTURE(o.out, o.err);
   REQUIRE(o.status == 0);
   CHECK(o.err.empty());
-  CHECK_THAT(
-      o.out,
-      contains("\nchosen for 10 photos (under 1,000): --method features --size 96 --head both\n"));
+  CHECK_THAT(o.out,
+             contains("\nchosen for 10 photos (under 1,000): --method features --size 96 --head both\n"));
   CHECK_THAT(o.out, contains("\nwritten: my photos.onnx\n"));
   CHECK(desk.figures()["method"] == "features");
   CHECK(fs::path(desk.figures()["weights"].get<std::string>()).filename() == "resnet_small.onnx");

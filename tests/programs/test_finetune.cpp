@@ -296,6 +296,8 @@ TEST_CASE("tl finetune: recipes of training", "[tl]") {
       {"--balance", "--smoothing", "0", "--lr", "0.5"},
       {"--mixup", "0.2", "--method", "head", "--lr", "0.5"},
       {"--method", "gradual", "--lr", "0.5"},
+      {"--method", "features", "--head", "both"},
+      {"--method", "full", "--head", "mirrored", "--lr", "0.5", "--clip-norm", "5"},
       {"--augment", "flip=0.5,rotation=10", "--lr", "0.5", "--lr-for", "layer2.*=0.05"},
   };
   for (const auto& recipe : recipes) {

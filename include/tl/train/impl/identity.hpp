@@ -5,7 +5,7 @@
 #include <string>
 
 #include <tl/core/sha256.hpp>
-#include <tl/train/fine_tune.hpp>
+#include <tl/train/fine_tune_options.hpp>
 #include <tl/transfer/features.hpp>
 
 namespace tl::train::fine_tune_impl {
