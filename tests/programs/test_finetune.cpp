@@ -287,6 +287,18 @@ TEST_CASE("tl finetune: --freeze and --train", "[tl]") {
     CHECK(name == "layer2.0.conv2.weight");
 }
 
+TEST_CASE("tl finetune: a head that reads more is written with the network", "[tl]") {
+  const Setting s;
+  const Outcome o = tl_program(s.command({"--method", "features", "--head", "both"}));
+  CAPTURE(o.out, o.err);
+  REQUIRE(o.status == 0);
+  // Weights and biases of two classes, for 16 means, 16 maxima and those of the 8 channels before.
+  CHECK(o.out.find("trained 98 parameters; right for 4 of 4 ") != std::string::npos);
+  const Outcome judged = tl_program({"evaluate", s.out, s.photos});
+  CHECK(judged.status == 0);
+  CHECK(judged.out.find("accuracy  100.0 %") != std::string::npos);
+}
+
 TEST_CASE("tl finetune: recipes of training", "[tl]") {
   const Setting s;
   const std::string figures = s.folder / "figures.json";
@@ -296,7 +308,6 @@ TEST_CASE("tl finetune: recipes of training", "[tl]") {
       {"--balance", "--smoothing", "0", "--lr", "0.5"},
       {"--mixup", "0.2", "--method", "head", "--lr", "0.5"},
       {"--method", "gradual", "--lr", "0.5"},
-      {"--method", "features", "--head", "both"},
       {"--method", "full", "--head", "mirrored", "--lr", "0.5", "--clip-norm", "5"},
       {"--augment", "flip=0.5,rotation=10", "--lr", "0.5", "--lr-for", "layer2.*=0.05"},
   };
