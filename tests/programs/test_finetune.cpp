@@ -180,6 +180,13 @@ TEST_CASE("tl finetune: killed at any moment and called again it writes the same
   int went_on = 0;
   for (int kills = 0; kills < 50;) {
     Started started(program);
+    if (kills % 2 == 1) {  // where checkpoints are written, however slow the machine is
+      wait_until([&] {
+        const std::string out = started.out_so_far();
+        const auto has = [&](const char* text) { return out.find(text) != std::string::npos; };
+        return has("going on in epoch ") || has("then the layers below it too") || has("written: ");
+      });
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(random.below(150)));
     ::kill(started.id(), SIGKILL);
     const Outcome o = started.wait();
