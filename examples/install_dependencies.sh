@@ -20,6 +20,8 @@ build  nlohmann-json3-dev header:nlohmann/json.hpp       nlohmann-json 3.10
 tests  catch2            header:catch2/                  Catch2 2.13 or 3
 tests  libbenchmark-dev  header:benchmark/benchmark.h    Google Benchmark 1.7
 tests  libexpected-dev   header:tl/expected.hpp          tl-expected (a test includes it beside us)
+tests  libopenmpi-dev    command:mpicxx                   OpenMPI (the tests of several processes)
+tests  openmpi-bin       command:mpirun                   the same
 tests  python3           command:python3                 Python 3.8 or newer
 tests  git               command:git                     Git
 tests  curl              command:curl                    curl (the tests of weights/get.sh)

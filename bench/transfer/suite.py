@@ -72,6 +72,8 @@ def read_options(arguments):
     parser.add_argument("--lr", type=float, help="learning rate of last and full (tl's own)")
     parser.add_argument("--scratch-rates", type=listed(rate), default=["0.01", "0.03", "0.1", "0.3"],
                         help="learning rates from scratch (0.01,0.03,0.1,0.3)")
+    parser.add_argument("--scratch-epochs", type=int,
+                        help="from scratch, where other programs run beside it (as long as full fine-tuning took)")
     parser.add_argument("--threads", type=int, help="processors (all)")
     parser.add_argument("--out", type=Path, help="folder for the figures (build/transfer/ and a name)")
     parser.add_argument("--quick", action="store_true", help="5 and 20 photos a class, two seeds, three epochs, 96 pixels")
@@ -115,11 +117,14 @@ class Suite:
 
     def from_scratch(self, count, seed):
         """Every rate for about as long as full fine-tuning took: two epochs tell what an epoch takes."""
-        wanted = self.finished(Cell("full", count, seed), self.o.epochs).seconds
-        two = self.finished(Cell(CALIBRATION, count, seed, self.o.scratch_rates[0]), 2)
-        epochs = max(1, 2 + round((wanted - two.seconds) / two.last_epoch_seconds))
+        epochs = self.o.scratch_epochs or self.epochs_of_full(count, seed)
         for rate in self.o.scratch_rates:
             self.finished(Cell("scratch", count, seed, rate), epochs)
+
+    def epochs_of_full(self, count, seed):
+        wanted = self.finished(Cell("full", count, seed), self.o.epochs).seconds
+        two = self.finished(Cell(CALIBRATION, count, seed, self.o.scratch_rates[0]), 2)
+        return max(1, 2 + round((wanted - two.seconds) / two.last_epoch_seconds))
 
     def run(self):
         for seed in self.o.seeds:

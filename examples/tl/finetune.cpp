@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <set>
 
+#include <tl/core/parallel.hpp>
 #include <tl/io/checkpoint.hpp>
 #include <tl/io/onnx/load.hpp>
 #include <tl/io/onnx/save.hpp>
@@ -15,6 +16,7 @@
 #include "commands.hpp"
 #include "common.hpp"
 #include "defaults.hpp"
+#include "processes.hpp"
 #include "report/report.hpp"
 #include "training_options.hpp"
 
@@ -238,12 +240,23 @@ void check_outputs(const Options& o) {
   }
 }
 
+/// Gives every process of a group the checkpoint that the first one has read, or none.
+void share_checkpoint(tl::ProcessGroup& group, std::optional<tl::io::NamedTensors>& resume) {
+  const std::string bytes =
+      tl::broadcast_text(group, resume ? tl::io::encode_safetensors(*resume) : std::string(), 0);
+  if (!group.is_first() && !bytes.empty()) resume = tl::io::decode_safetensors(bytes);
+}
+
 /// Goes on from the checkpoint that is there, and writes new ones. One that cannot be written ends no
 /// training.
 void keep_checkpoints(const Options& o, tl::train::FineTuneOptions& training,
                       const std::function<void(const std::string&)>& tell) {
   if (o.checkpoint.empty()) return;
-  if (tl::io::has_checkpoint(o.checkpoint)) training.resume = tl::io::read_checkpoint(o.checkpoint, tell);
+  const bool first = training.group == nullptr || training.group->is_first();
+  if (first && tl::io::has_checkpoint(o.checkpoint))
+    training.resume = tl::io::read_checkpoint(o.checkpoint, tell);
+  if (training.group != nullptr) share_checkpoint(*training.group, training.resume);
+  if (!first) return;
   training.checkpoint_seconds = o.checkpoint_seconds;
   training.on_checkpoint = [&o, tell](const tl::io::NamedTensors& content) {
     try {
@@ -254,7 +267,9 @@ void keep_checkpoints(const Options& o, tl::train::FineTuneOptions& training,
   };
 }
 
-void finetune(Options o) {
+/// Of a group of processes the first one tells and writes.
+void finetune(Options o, tl::ProcessGroup* group) {
+  const bool first = group == nullptr || group->is_first();
   const QuietOutput quiet_output;
   const auto begin = std::chrono::system_clock::now();
   use_threads(o.threads);
@@ -265,7 +280,8 @@ void finetune(Options o) {
   if (o.out.empty()) o.out = default_out(o.folder);
   const std::string chosen = choose(o, shipped, photos.train.size());
   tl::train::FineTuneOptions training = recipe(o, *model);
-  check_outputs(o);
+  training.group = group;
+  if (first) check_outputs(o);
   if (!o.cache.empty()) tl::transfer::make_feature_folder(o.cache);
 
   replace_head(o, training, photos.classes(), *model);
@@ -273,6 +289,9 @@ void finetune(Options o) {
   apply_globs(o, *model);
   std::cout << counted(photos.train.size(), "image") << " of " << photos.classes().size() << " classes in "
             << printable(o.folder.string()) << std::endl;
+  if (group != nullptr)
+    std::cout << group->size() << " processes share each batch, " << counted(tl::num_threads(), "thread")
+              << " in the first" << std::endl;
   if (!chosen.empty()) std::cout << chosen << std::endl;
   report::Training told;
   if (!o.report.empty()) told = report_of(o, training, model->graph());
@@ -299,6 +318,7 @@ void finetune(Options o) {
   const InterruptWatch watch;
   const tl::train::FineTuneResult result = tl::train::fine_tune(*model, photos, training);
   bars.clear();
+  if (!first) return;
   if (result.stopped) {
     const bool kept_state = !o.checkpoint.empty() && tl::io::has_checkpoint(o.checkpoint);
     throw Failure(kept_state ? "stopped: the same command goes on from '" + o.checkpoint.string() + "'"
@@ -373,7 +393,7 @@ void add_finetune(CLI::App& app, Command& chosen, const std::vector<std::string>
           "--freeze", "--train", "--optimiser", "--batch", "--smoothing", "--balance", "--mixup", "--augment",
           "--views", "--from-scratch", "--checkpoint", "--clip-norm"})
       o->by_steps = o->by_steps || c->count(name) > 0;
-    chosen = [o] { finetune(*o); };
+    chosen = [o] { with_processes([&o](tl::ProcessGroup* group) { finetune(*o, group); }); };
   });
 }
 

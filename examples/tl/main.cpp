@@ -8,30 +8,21 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
-#include <new>
 #include <string>
 #include <vector>
 
 #include <unistd.h>
 
-#include <tl/core/file.hpp>
 #include <tl/kernels/isa.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
+#include "failure.hpp"
 #include "help.hpp"
 
 namespace {
 
 using program::Command;
-
-constexpr int could_not = 1, wrong_input = 2;
-
-int complain(std::string_view what, int status) {
-  std::cout.flush();
-  std::cerr << "tl: " + program::printable(what) + "\n";
-  return status;
-}
 
 /// The line that Ctrl-C ends with; on a terminal it takes the place of a bar.
 const char* stopped = "tl: stopped by Ctrl-C\n";
@@ -125,15 +116,10 @@ int main(int argc, char** argv) {
     tl::kernels::active_isa();  // a wrong TL_ISA is told once, and not from within parallel work
     command();
     std::cout.flush();
-    if (!std::cout) return complain("standard output cannot be written: is the disk full?", could_not);
+    if (!std::cout)
+      return program::complain("standard output cannot be written: is the disk full?", program::could_not);
     return EXIT_SUCCESS;
-  } catch (const tl::WriteError& error) {
-    return complain(error.what(), could_not);
-  } catch (const tl::Error& error) {
-    return complain(error.what(), wrong_input);
-  } catch (const std::bad_alloc&) {
-    return complain("there is not enough memory: use smaller images or batches", could_not);
-  } catch (const std::exception& error) {
-    return complain(error.what(), could_not);
+  } catch (...) {
+    return program::complain_of_exception();
   }
 }

@@ -297,3 +297,18 @@ TEST_CASE("a user's handle into a tape survives the rest of it") {
   middle.backward();
   CHECK(grad_of(x) == std::vector<double>{12});
 }
+
+TEST_CASE("each leaf is told of once, when its gradient is complete and others are not") {
+  const V first = leaf({2}), second = leaf({3}), unreached = leaf({5});
+  const V loss = (first * first + first) * second * unreached.detach();
+  std::vector<std::pair<const void*, std::vector<double>>> told;
+  bool first_was_there = true;
+  loss.backward(Tensor<double>::full({1}, 1), [&](const V& parameter) {
+    told.emplace_back(parameter.identity(), values_of(parameter.grad()));
+    if (parameter.same(second)) first_was_there = first.grad().defined();
+  });
+  REQUIRE(told.size() == 2);
+  CHECK(told[0] == std::pair(second.identity(), std::vector<double>{30}));
+  CHECK(told[1] == std::pair(first.identity(), std::vector<double>{75}));
+  CHECK(!first_was_there);
+}

@@ -114,6 +114,30 @@ TEST_CASE("shuffling shows every sample once", "[data]") {
   CHECK(seen.size() == 18);
 }
 
+TEST_CASE("the shares of a batch, put together, are the batch", "[data]") {
+  const Photos photos;
+  for (const Index count : {2, 3, 5}) {
+    LoaderOptions options{.batch_size = 4, .shuffle = true, .seed = 3, .augment = Augment{}};
+    const std::vector<Batch> whole = all_of(Loader(photos.dataset, steps, options), 1);
+    std::vector<Batch> together(whole.size());
+    for (Index index = 0; index < count; ++index) {
+      options.share = {index, count};
+      const std::vector<Batch> part = all_of(Loader(photos.dataset, steps, options), 1);
+      REQUIRE(part.size() == whole.size());  // those of no image too
+      for (std::size_t i = 0; i < part.size(); ++i) {
+        const std::size_t before = together[i].samples.size();
+        together[i].samples.insert(together[i].samples.end(), part[i].samples.begin(), part[i].samples.end());
+        const auto bytes = static_cast<std::size_t>(part[i].images.size()) * sizeof(float);
+        const Index image = Image::channels * 16 * 16;
+        REQUIRE(part[i].images.size() == part[i].size() * image);
+        CHECK(std::memcmp(part[i].images.data(), whole[i].images.data() + static_cast<Index>(before) * image,
+                          bytes) == 0);
+      }
+    }
+    for (std::size_t i = 0; i < whole.size(); ++i) CHECK(together[i].samples == whole[i].samples);
+  }
+}
+
 TEST_CASE("broken images are named and left out", "[data]") {
   Photos photos;
   put_file(photos.dataset.samples[2].path, "not an image");

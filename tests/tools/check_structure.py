@@ -22,8 +22,8 @@ BELOW = {
     "data": ["tensor"],
     "io": ["optim"],
     "transfer": ["optim", "data", "io"],
-    "train": ["models", "transfer"],
-    "dist": ["optim", "data"],
+    "dist": ["optim"],
+    "train": ["models", "transfer", "dist"],
 }
 # Dependencies, by how their include lines begin: each may be included by one header only.
 DOORS = ["Eigen/", "stb/stb_image.h", "stb_image.h", "stb/stb_image_write.h", "stb_image_write.h", "protozero/",

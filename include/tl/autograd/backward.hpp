@@ -7,7 +7,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include <tl/autograd/var.hpp>
 #include <tl/kernels/elementwise.hpp>
@@ -44,8 +46,33 @@ void Var<T>::add_grad(Tensor<T> gradient) {
   accumulate(state_->grad, std::move(gradient));
 }
 
+namespace backward_impl {
+
+/// How often the operations that lead to a value read each leaf that wants a gradient, by the leaf's
+/// identity.
 template <class T>
-void Var<T>::backward(const Tensor<T>& gradient) const {
+std::map<const void*, Index> uses_of_leaves(const std::shared_ptr<Record<T>>& last) {
+  std::map<const void*, Index> uses;
+  std::vector<const Record<T>*> open{last.get()};
+  std::set<const Record<T>*> seen{last.get()};
+  while (!open.empty()) {
+    const Record<T>* record = open.back();
+    open.pop_back();
+    for (const Destination<T>& input : record->inputs) {
+      if (input.record) {
+        if (seen.insert(input.record.get()).second) open.push_back(input.record.get());
+      } else if (input.leaf.requires_grad()) {
+        ++uses[input.leaf.identity()];
+      }
+    }
+  }
+  return uses;
+}
+
+}  // namespace backward_impl
+
+template <class T>
+void Var<T>::backward(const Tensor<T>& gradient, const std::function<void(const Var&)>& when_final) const {
   TL_CHECK(defined() && gradient.shape() == shape(), "[backward] expected a gradient of shape ", shape(),
            ", got ", gradient.shape());
   TL_CHECK(requires_grad(), "[backward] nothing requires a gradient: is every parameter frozen?");
@@ -64,6 +91,8 @@ void Var<T>::backward(const Tensor<T>& gradient) const {
       target.leaf.add_grad(std::move(term));
     }
   };
+  std::map<const void*, Index> uses;
+  if (when_final && record()) uses = backward_impl::uses_of_leaves(record());
   deliver({record(), *this}, gradient);
 
   while (!pending.empty()) {
@@ -83,7 +112,9 @@ void Var<T>::backward(const Tensor<T>& gradient) const {
     std::vector<Destination<T>> inputs = std::exchange(record.inputs, {});
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       Tensor<T>& term = sink.gradient(static_cast<int>(i));
+      const Var<T> leaf = inputs[i].leaf;
       if (record.wanted[i] && term.defined()) deliver(std::move(inputs[i]), std::move(term));
+      if (when_final && leaf.requires_grad() && --uses[leaf.identity()] == 0) when_final(leaf);
     }
   }
 }

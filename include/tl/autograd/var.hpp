@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -74,8 +75,9 @@ class Var {
     TL_CHECK(value().size() == 1, "[backward] expected one element, or a gradient of the shape ", shape());
     backward(Tensor<T>::full(shape(), T{1}, value().layout()));
   }
-  /// The same from a given gradient of this value.
-  void backward(const Tensor<T>& gradient) const;
+  /// The same from a given gradient of this value. `when_final` is told of each leaf when its gradient is
+  /// complete while others are still being computed; not of those that no gradient reaches.
+  void backward(const Tensor<T>& gradient, const std::function<void(const Var&)>& when_final = {}) const;
 
   const std::shared_ptr<Record<T>>& record() const { return state_->record; }
   bool same(const Var& other) const { return state_ == other.state_; }

@@ -51,10 +51,10 @@ class Epoch {
     if (options.shuffle) Rng(options.seed, epoch).shuffle(order_);
     total_ = static_cast<Index>(order_.size());
     if (options.drop_last) total_ -= total_ % options.batch_size;
-    const Index batches = (total_ + options.batch_size - 1) / options.batch_size;
-    TL_CHECK(first_batch >= 0 && first_batch <= batches, "[loader] expected to begin with one of ", batches,
+    batches_ = (total_ + options.batch_size - 1) / options.batch_size;
+    TL_CHECK(first_batch >= 0 && first_batch <= batches_, "[loader] expected to begin with one of ", batches_,
              " batches, got ", first_batch);
-    position_ = std::min(first_batch * options.batch_size, total_);
+    begun_ = first_batch;
     const int wanted = options.threads > 0
                            ? options.threads
                            : std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
@@ -79,7 +79,7 @@ class Epoch {
         std::rethrow_exception(job->error);
       }
       if (!job->broken.empty()) leave_out_broken(*job);
-      if (!job->batch.samples.empty()) return std::move(job->batch);
+      if (!job->batch.samples.empty() || source_->options.share.count > 1) return std::move(job->batch);
     }
   }
 
@@ -118,6 +118,7 @@ class Epoch {
   struct Job {
     Batch batch;
     float* images = nullptr;
+    Index given_out = 0;                  ///< slots that a thread has taken
     Index pending = 0;                    ///< slots not yet filled
     std::map<Index, std::string> broken;  ///< reasons by slot
     Index error_slot = 0;
@@ -127,23 +128,25 @@ class Epoch {
   void work() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      room_.wait(lock, [&] {
-        return stopped_ || position_ == total_ ||
-               position_ / source_->options.batch_size < taken_ + source_->options.ahead;
-      });
-      if (stopped_ || position_ == total_) return;
-      const Index slot = position_ % source_->options.batch_size;
-      try {
-        if (slot == 0) jobs_.push_back(make_job());
-      } catch (...) {
-        failure_ = std::current_exception();
-        stopped_ = true;
-        room_.notify_all();
-        ready_.notify_all();
-        return;
+      if (stopped_) return;
+      if (jobs_.empty() || jobs_.back()->given_out == jobs_.back()->batch.size()) {
+        if (begun_ == batches_) return;
+        if (begun_ >= taken_ + source_->options.ahead) {
+          room_.wait(lock);
+          continue;
+        }
+        try {
+          jobs_.push_back(make_job(begun_++));
+        } catch (...) {
+          failure_ = std::current_exception();
+          stopped_ = true;
+          room_.notify_all();
+        }
+        ready_.notify_all();  // of a failure, or a batch of no image
+        continue;
       }
       Job& job = *jobs_.back();
-      ++position_;
+      const Index slot = job.given_out++;
       lock.unlock();
       fill(job, slot);
       lock.lock();
@@ -151,8 +154,11 @@ class Epoch {
     }
   }
 
-  std::unique_ptr<Job> make_job() const {
-    const Index count = std::min(source_->options.batch_size, total_ - position_);
+  std::unique_ptr<Job> make_job(Index number) const {
+    const Index first = number * source_->options.batch_size;
+    const Index whole = std::min(source_->options.batch_size, total_ - first);
+    const Share& share = source_->options.share;
+    const Index begin = first + share.begin(whole), count = first + share.end(whole) - begin;
     auto job = std::make_unique<Job>();
     job->pending = count;
     job->batch.images = Tensor<float>::empty(
@@ -161,7 +167,7 @@ class Epoch {
     job->batch.labels = Tensor<std::int64_t>::empty({count});
     std::int64_t* labels = job->batch.labels.mutable_data();
     for (Index i = 0; i < count; ++i) {
-      const Index sample = order_[static_cast<std::size_t>(position_ + i)];
+      const Index sample = order_[static_cast<std::size_t>(begin + i)];
       job->batch.samples.push_back(sample);
       labels[i] = source_->dataset.samples[static_cast<std::size_t>(sample)].label;
     }
@@ -194,7 +200,7 @@ class Epoch {
   /// Waits for the next batch to be complete; null at the end.
   std::unique_ptr<Job> take() {
     std::unique_lock lock(mutex_);
-    if (taken_ * source_->options.batch_size >= total_) return nullptr;
+    if (taken_ == batches_) return nullptr;
     ready_.wait(lock, [&] { return stopped_ || (!jobs_.empty() && jobs_.front()->pending == 0); });
     if (failure_) std::rethrow_exception(failure_);
     if (stopped_) return nullptr;
@@ -243,19 +249,21 @@ class Epoch {
   std::shared_ptr<loader_impl::Source> source_;
   std::uint64_t epoch_;
   std::vector<Index> order_;
-  Index total_ = 0;               ///< samples of this epoch
+  Index total_ = 0;  ///< samples of this epoch, of all shares
+  Index batches_ = 0;
   std::optional<Batch> current_;  ///< what the iterator shows
 
   std::mutex mutex_;
   std::condition_variable room_, ready_;  ///< for the threads; for the consumer
   std::deque<std::unique_ptr<Job>> jobs_;
-  Index position_ = 0, taken_ = 0;  ///< samples begun, batches handed over
+  Index begun_ = 0, taken_ = 0;  ///< batches
   bool stopped_ = false;
   std::exception_ptr failure_;
   std::vector<std::thread> threads_;
 };
 
-/// Makes epochs of batches from a data set.
+/// Makes epochs of batches from a data set. With a share of each batch, an epoch has the same batches in
+/// every process, of which each has its part.
 class Loader {
  public:
   /// Throws when an option makes no sense, or when the size of a batch is to be told from the images and none

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <tl/core/process_group.hpp>
 #include <tl/data/augment.hpp>
 #include <tl/data/decode.hpp>
 #include <tl/data/folder.hpp>
@@ -27,6 +28,7 @@ struct LoaderOptions {
   bool drop_last = false;        ///< leave out a last batch of fewer than batch_size samples
   bool strict = false;           ///< a broken image is an error
   std::vector<Index> only = {};  ///< the samples to visit, as indices; none: all
+  Share share = {};  ///< of each batch; then batches of no image are given too, in step with others
   std::uint64_t seed = 0;
   std::optional<Augment> augment = {};  ///< none: images as in evaluation
   int threads = 0;                      ///< that decode; 0: one for each processor, at most 8

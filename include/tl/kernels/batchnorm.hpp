@@ -59,6 +59,15 @@ template <class T>
 void batchnorm_backward(Index rows, Index channels, const BatchnormGradient<T>& in, T* dgamma, T* dbeta,
                         T* dx);
 
+/// Its two halves, for batches whose sums are made elsewhere: dgamma and dbeta of these rows, and then dx by
+/// the sums over all `all_rows` rows, of which these are a part.
+template <class T>
+void batchnorm_backward_parameters(Index rows, Index channels, const BatchnormGradient<T>& in, T* dgamma,
+                                   T* dbeta);
+template <class T>
+void batchnorm_backward_input(Index rows, Index channels, const BatchnormGradient<T>& in, Index all_rows,
+                              const T* dgamma, const T* dbeta, T* dx);
+
 /// Inference mode (running or frozen statistics are constants): dgamma and dbeta as above, dx = gamma inv_std
 /// g. dgamma and dbeta may both be null (frozen parameters: then x and mean are not read), dx may be null, or
 /// dy.

@@ -7,10 +7,16 @@
 //   running = (1 - momentum) running + momentum batch       (the variance there is the unbiased one, as in
 //   PyTorch)
 // In inference, and in training where the layer is frozen, the running statistics are used and do not change.
+// Processes that train together may share mean and variance (ops/shared_statistics.hpp).
 #pragma once
+
+#include <algorithm>
+#include <span>
+#include <vector>
 
 #include <tl/kernels/batchnorm.hpp>
 #include <tl/ops/operation.hpp>
+#include <tl/ops/shared_statistics.hpp>
 
 namespace tl::ops {
 
@@ -42,7 +48,6 @@ struct BatchNorm {
     const Index channels = x.shape(1), rows = x.size() / channels;
     Tensor<T> mean = running_mean, var = running_var;
     if (context.training()) {
-      TL_CHECK(rows > 1, "[batch_norm] expected more than one value a channel in training, got ", x.shape());
       mean = Tensor<T>::empty(gamma.shape());
       var = Tensor<T>::empty(gamma.shape());
     }
@@ -50,8 +55,13 @@ struct BatchNorm {
     if (context.training()) {
       kernels::batchnorm_statistics(rows, channels, rows_of_channels.data(), mean.mutable_data(),
                                     var.mutable_data());
+      Index all_rows = rows;
+      if (ProcessGroup* group = SharedStatistics::current())
+        all_rows = share_statistics(*group, rows, elements_of(mean), elements_of(var));
+      TL_CHECK(all_rows > 1, "[batch_norm] expected more than one value a channel in training, got ",
+               x.shape());
       follow(running_mean, mean, T{1});
-      follow(running_var, var, static_cast<T>(rows) / static_cast<T>(rows - 1));
+      follow(running_var, var, static_cast<T>(all_rows) / static_cast<T>(all_rows - 1));
     }
     Tensor<T> inv_std = Tensor<T>::empty(gamma.shape());
     Tensor<T> scale = Tensor<T>::empty(gamma.shape()), shift = Tensor<T>::empty(gamma.shape());
@@ -100,8 +110,14 @@ struct BatchNorm {
     if (training) {
       in.mean = s.kept(0).data();
       in.inv_std = s.kept(1).data();
-      kernels::batchnorm_backward(rows, channels, in, dgamma.mutable_data(), dbeta.mutable_data(),
-                                  dx.mutable_data());
+      if (ProcessGroup* group = SharedStatistics::current()) {
+        kernels::batchnorm_backward_parameters(rows, channels, in, dgamma.mutable_data(),
+                                               dbeta.mutable_data());
+        if (d.wants(0)) input_gradient(*group, rows, channels, in, dgamma, dbeta, dx);
+      } else {
+        kernels::batchnorm_backward(rows, channels, in, dgamma.mutable_data(), dbeta.mutable_data(),
+                                    dx.mutable_data());
+      }
     } else {
       Tensor<T> inv_std = Tensor<T>::empty(channel_shape), unused = Tensor<T>::empty(channel_shape);
       const Tensor<T>& var = s.input(4);
@@ -119,6 +135,26 @@ struct BatchNorm {
   }
 
  private:
+  template <class T>
+  static std::span<T> elements_of(Tensor<T>& tensor) {
+    return {tensor.mutable_data(), static_cast<std::size_t>(tensor.size())};
+  }
+
+  /// dx by the sums of dgamma and dbeta over all processes, which keep their own.
+  template <class T>
+  static void input_gradient(ProcessGroup& group, Index rows, Index channels,
+                             const kernels::BatchnormGradient<T>& in, const Tensor<T>& dgamma,
+                             const Tensor<T>& dbeta, Tensor<T>& dx) {
+    std::vector<double> sums(dgamma.span().begin(), dgamma.span().end());
+    sums.insert(sums.end(), dbeta.span().begin(), dbeta.span().end());
+    sums.push_back(static_cast<double>(rows));
+    group.sum(std::span<double>(sums));
+    std::vector<T> all(sums.size());
+    std::transform(sums.begin(), sums.end(), all.begin(), [](double sum) { return static_cast<T>(sum); });
+    kernels::batchnorm_backward_input(rows, channels, in, static_cast<Index>(sums.back()), all.data(),
+                                      all.data() + channels, dx.mutable_data());
+  }
+
   /// running = (1 - momentum) running + momentum factor batch
   template <class T>
   void follow(Tensor<T> running, const Tensor<T>& batch, T factor) const {

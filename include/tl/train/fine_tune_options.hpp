@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <tl/core/process_group.hpp>
 #include <tl/data/augment.hpp>
 #include <tl/data/folder.hpp>
 #include <tl/data/loader.hpp>
@@ -83,6 +84,10 @@ struct FineTuneOptions {
   /// What on_checkpoint was told last by a call with the same network, photos and options: goes on from
   /// there, to the same bits.
   std::optional<io::NamedTensors> resume{};
+  /// Processes that make the same call, each with the same network, photos and options, but for what it is
+  /// told to tell: a batch, and the computing of features, is shared among them. dist/mpi.hpp has one.
+  ProcessGroup* group = nullptr;
+  bool share_statistics = true;  ///< of batch normalisations that are not frozen (FitOptions)
 };
 
 struct FineTuneResult {

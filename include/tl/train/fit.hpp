@@ -4,11 +4,15 @@
 //                                     loss.backward()   optimiser.step(schedule(step))
 //                                     optimiser.zero_grad()
 //
+// With a group of processes each has its share of every batch, and gradients are summed over all (dist/):
+// what one process computes with the same batches, but for the rounding of sums.
+//
 // Written out for a reader in examples/first_steps/training_loop.cpp; here with reports, validation, mixup, a
 // way to stop, and the best epoch kept.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -16,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include <tl/dist/gradients.hpp>
+#include <tl/ops/shared_statistics.hpp>
 #include <tl/optim/clip.hpp>
 #include <tl/optim/optimiser.hpp>
 #include <tl/optim/schedule.hpp>
@@ -51,7 +57,14 @@ struct FitOptions {
   std::function<void(const StepReport&)> on_step{};
   std::function<void(const EpochReport&)> on_epoch{};
   std::function<void(const FitState&)> on_state{};  ///< after every step and epoch: what `from` needs
-  std::function<bool()> should_stop{};  ///< asked after every step; the epoch in progress is given up
+  /// Asked after every step; the epoch in progress is given up. In a group all must answer alike.
+  std::function<bool()> should_stop{};
+  /// Processes that make the same call; the loaders' shares are theirs. A batch of which one of them has no
+  /// image is left out.
+  ProcessGroup* group = nullptr;
+  /// Of batch normalisation in training: over the whole batch, or over the part of each process, whose
+  /// running statistics are then averaged.
+  bool share_statistics = true;
 };
 
 /// The higher accuracy, of equal ones the lower loss.
@@ -80,6 +93,23 @@ struct Answer {
   Var<float> logits, loss;  ///< (N,classes), ()
 };
 
+/// What the processes of a group know of a batch that each has a part of.
+struct SharedBatch {
+  double weight = 1;         ///< of this part in the mean over the whole batch: a share of 1
+  bool is_left_out = false;  ///< a process has no image of it
+};
+inline SharedBatch share_batch(const data::Batch& batch, const CrossEntropyOptions& loss,
+                               ProcessGroup& group) {
+  double mine = static_cast<double>(batch.size());
+  if (loss.class_weights.defined()) {
+    mine = 0;
+    for (const std::int64_t label : batch.labels.span()) mine += loss.class_weights.data()[label];
+  }
+  std::array<double, 2> sums{mine, batch.size() == 0 ? 1.0 : 0.0};
+  group.sum(std::span<double>(sums));
+  return {mine / sums[0], sums[1] > 0};
+}
+
 /// What the network makes of a batch, mixed if so wished.
 inline Answer answer(nn::Module<float>& model, const data::Batch& batch, const FitOptions& o,
                      const Rng& rng) {
@@ -93,9 +123,22 @@ inline Answer answer(nn::Module<float>& model, const data::Batch& batch, const F
                       cross_entropy(logits, mixed.partner_labels, o.loss) * (1 - mixed.share)};
 }
 
+/// Adds the figures of a step; of a group, those of all its processes.
+inline void count_batch(const Tensor<float>& logits, double share_of_loss, const data::Batch& batch,
+                        ProcessGroup* group, FitState& state) {
+  std::vector<Prediction> judged = judge(logits, batch.labels);
+  if (group != nullptr) {
+    judged = gather(*group, judged);
+    group->sum(std::span<double>(&share_of_loss, 1));
+  }
+  for (const Prediction& p : judged) state.moving->add(p);
+  state.loss_sum += share_of_loss * static_cast<double>(judged.size());
+}
+
 /// Why a training ends whose loss is no finite number.
 inline std::string bad_loss(nn::Module<float>& model, const data::Batch& batch, const data::Dataset& images,
                             float loss, const FitState& state, Index step) {
+  const ops::SharedStatistics own(nullptr);  // others may not have to look for a reason
   std::string text = concat("[fit] the loss is ", loss, " in epoch ", state.epoch + 1, ", step ", step + 1);
   if (const std::string where = first_overflow(model, batch.images); !where.empty()) text += ": " + where;
   text += "; the images of the step:";
@@ -128,23 +171,37 @@ std::optional<EpochReport> train_epoch(nn::Module<float>& model, optim::Optimise
     report.seconds = state.seconds =
         seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
   };
+  ProcessGroup* group = options.group;
+  std::optional<dist::GradientSum<float>> gradients;
+  if (group != nullptr) gradients.emplace(*group, optimiser);
+  // Processes drop and mix differently.
+  const std::uint64_t seed =
+      options.seed + static_cast<std::uint64_t>(Share::of(group).index) * 0x9e3779b97f4a7c15u;
   auto all = train.epoch(static_cast<std::uint64_t>(state.epoch), state.batches);
   for (data::Batch& batch : all) {
     state.batches = all.batches_given();
-    if (batch.size() == 1 && state.moving->count() > state.steps) continue;
+    if (group == nullptr && batch.size() == 1 && state.moving->count() > state.steps) continue;
+    SharedBatch shared;
+    if (group != nullptr) shared = share_batch(batch, options.loss, *group);
+    if (shared.is_left_out) continue;
     const Index step = first_step + state.steps;
-    const RandomScope random(options.seed, static_cast<std::uint64_t>(step));
-    const auto [logits, loss] = answer(model, batch, options, mixup_stream(options.seed, state.epoch, step));
+    const RandomScope random(seed, static_cast<std::uint64_t>(step));
+    const ops::SharedStatistics statistics(options.share_statistics ? group : nullptr);
+    const auto [logits, loss] = answer(model, batch, options, mixup_stream(seed, state.epoch, step));
     if (!std::isfinite(loss.item())) fail(bad_loss(model, batch, train.dataset(), loss.item(), state, step));
-    loss.backward();
+    if (group != nullptr) {
+      gradients->backward(loss, shared.weight);
+      if (!options.share_statistics) dist::average_buffers(*group, model);
+    } else {
+      loss.backward();
+    }
     if (options.clip_norm > 0) optim::clip_gradients(optimiser.groups(), options.clip_norm);
     const double factor = schedule(step);
     optimiser.step(factor);
     optimiser.zero_grad();
 
     ++state.steps;
-    state.moving->add(logits.value(), batch.labels);
-    state.loss_sum += static_cast<double>(loss.item()) * static_cast<double>(batch.size());
+    count_batch(logits.value(), loss.item() * shared.weight, batch, group, state);
     bring_up_to_date();
     if (options.on_step) {
       options.on_step({.epoch = state.epoch,
@@ -156,9 +213,11 @@ std::optional<EpochReport> train_epoch(nn::Module<float>& model, optim::Optimise
                        .rate_factor = factor,
                        .images_per_second = static_cast<double>(report.images) / report.seconds});
     }
+    const bool stop = options.should_stop && options.should_stop();
     if (options.on_state) options.on_state(state);
-    if (options.should_stop && options.should_stop()) return {};
+    if (stop) return {};
   }
+  if (group != nullptr) dist::broadcast_trained(*group, model);
   TL_CHECK(state.moving->count() > 0, "[fit] none of the images could be read");
   bring_up_to_date();
   return report;
@@ -192,7 +251,8 @@ std::vector<EpochReport> fit(nn::Module<float>& model, optim::Optimiser<float>& 
         fit_impl::train_epoch(model, optimiser, train, options, schedule, state);
     if (!report) break;
     if (valid != nullptr) {
-      report->valid = evaluate(model, *valid);
+      report->valid = options.group != nullptr ? evaluate_together(model, *valid, *options.group)
+                                               : evaluate(model, *valid);
       TL_CHECK(report->valid->count() > 0, "[fit] none of the validation images could be read");
     }
     if (options.on_epoch) options.on_epoch(*report);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include <tl/core/process_group.hpp>
 #include <tl/data/loader.hpp>
 #include <tl/nn/module.hpp>
 #include <tl/train/prediction.hpp>
@@ -127,7 +128,9 @@ void infer_all(nn::Module<float>& model, const Loader& loader, const Use& use) {
   const bool was_training = model.is_training();
   model.eval();
   auto epoch = loader.epoch(0);
-  for (data::Batch& batch : epoch) use(batch, model.forward(Var<float>(batch.images)).value());
+  for (data::Batch& batch : epoch) {
+    if (batch.size() > 0) use(batch, model.forward(Var<float>(batch.images)).value());
+  }
   model.train(was_training);
 }
 
@@ -158,6 +161,17 @@ std::vector<Prediction> predictions(nn::Module<float>& model, const Loader& load
     }
   });
   return all;
+}
+
+/// The figures over the loaders of all processes, each of which has its share of the images; alike in all.
+template <class Loader>
+Evaluation evaluate_together(nn::Module<float>& model, const Loader& loader, ProcessGroup& group) {
+  std::vector<Prediction> all = gather(group, predictions(model, loader));
+  std::sort(all.begin(), all.end(),
+            [](const Prediction& a, const Prediction& b) { return a.sample < b.sample; });
+  Evaluation figures(static_cast<Index>(loader.dataset().class_names.size()));
+  for (const Prediction& p : all) figures.add(p);
+  return figures;
 }
 
 }  // namespace tl::train

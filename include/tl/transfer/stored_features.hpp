@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <iterator>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include <tl/core/parallel.hpp>
+#include <tl/core/process_group.hpp>
 #include <tl/core/rng.hpp>
 #include <tl/data/loader.hpp>
 #include <tl/io/onnx/save.hpp>
@@ -72,6 +74,7 @@ struct StoreOptions {
   bool strict = false;                          ///< a broken image is an error
   std::size_t memory = std::size_t{512} << 20;  ///< bytes; more than that goes to a temporary file
   std::filesystem::path cache{};                ///< a folder for features kept between runs; none: no such
+  ProcessGroup* group = nullptr;                ///< each process computes a part, and all get all rows
   std::function<void(Index rows)> on_rows{};    ///< told how many are there, of views times images
   std::function<bool()> should_stop{};          ///< asked after every batch
 };
@@ -130,6 +133,8 @@ class Store {
       : network_(network), images_(images), preprocess_(preprocess), o_(options) {
     TL_CHECK(o_.views >= 1 && (o_.views == 1 || !o_.augment.does_nothing()),
              "[features] expected one view of images that are not varied, got ", o_.views);
+    TL_CHECK(o_.group == nullptr || o_.cache.empty(),
+             "a folder that keeps features is for one process: leave it out, or start one process only");
   }
 
   StoreResult run() {
@@ -150,16 +155,72 @@ class Store {
     RowCollector rows(o_.memory, std::filesystem::temp_directory_path());
     for (Index view = 0; view < o_.views; ++view) {
       std::vector<Index> samples;
-      const bool done = compute(view, {}, [&](const data::Batch& batch, const Tensor<float>& values) {
-        rows.append(values);
-        samples.insert(samples.end(), batch.samples.begin(), batch.samples.end());
-      });
-      if (!done) return;
+      if (!(o_.group != nullptr ? compute_together(view, rows, samples)
+                                : compute_into(view, {}, rows, samples)))
+        return;
       TL_CHECK(view == 0 || samples == result_.features.samples,
                "images became unreadable while they were read: try again");
       result_.features.samples = std::move(samples);
     }
     result_.features.rows = rows.finish();
+  }
+
+  bool compute_into(Index view, std::vector<Index> only, RowCollector& rows, std::vector<Index>& samples) {
+    return compute(view, std::move(only), [&](const data::Batch& batch, const Tensor<float>& values) {
+      rows.append(values);
+      samples.insert(samples.end(), batch.samples.begin(), batch.samples.end());
+    });
+  }
+
+  /// Every process computes the rows of some neighbouring images, and all get all of them.
+  bool compute_together(Index view, RowCollector& rows, std::vector<Index>& samples) {
+    ProcessGroup& group = *o_.group;
+    const Share share = Share::of(o_.group);
+    std::vector<Index> part(
+        static_cast<std::size_t>(share.end(images_.size()) - share.begin(images_.size())));
+    std::iota(part.begin(), part.end(), share.begin(images_.size()));
+    RowCollector own(o_.memory / static_cast<std::size_t>(share.count),
+                     std::filesystem::temp_directory_path());
+    std::vector<Index> own_samples;
+    const bool done = part.empty() || compute_into(view, part, own, own_samples);
+    result_.stopped = any(group, !done);
+    if (result_.stopped) return false;
+    if (view == 0) share_skipped();
+    samples = gather(group, own_samples);
+    result_.computed += static_cast<Index>(samples.size()) - own.count();
+    const std::vector<Index> counts = gather(group, std::vector<Index>{own.count()});
+    const std::shared_ptr<const FeatureRows> own_rows = own.count() > 0 ? own.finish() : nullptr;
+    std::vector<RowFormat> formats;
+    if (own_rows) formats.push_back(own_rows->format());
+    formats = gather(group, formats);
+    for (int rank = 0; rank < group.size(); ++rank) {
+      const Index count = counts[static_cast<std::size_t>(rank)];
+      for (Index begin = 0; begin < count; begin += o_.batch_size) {
+        const RowFormat& format = formats[0];
+        const Index n = std::min(o_.batch_size, count - begin);
+        Tensor<float> batch = Tensor<float>::empty(format.batch_shape(n), format.layout);
+        float* to = batch.mutable_data();
+        for (Index i = 0; rank == group.rank() && i < n; ++i)
+          own_rows->copy(begin + i, to + i * format.size());
+        group.broadcast(std::as_writable_bytes(std::span(to, static_cast<std::size_t>(batch.size()))), rank);
+        rows.append(batch);
+      }
+    }
+    return true;
+  }
+  /// The images that any process could not read.
+  void share_skipped() {
+    std::string mine;
+    for (const data::Skipped& s : result_.skipped) mine += s.path.string() + '\0' + s.reason + '\0';
+    result_.skipped.clear();
+    for (const std::string& list : gather_texts(*o_.group, mine)) {
+      for (std::size_t at = 0; at < list.size();) {
+        const char* path = list.c_str() + at;
+        const char* reason = path + std::strlen(path) + 1;
+        at = static_cast<std::size_t>(reason - list.c_str()) + std::strlen(reason) + 1;
+        result_.skipped.push_back({path, reason});
+      }
+    }
   }
 
   /// Computes what the cache does not hold.
@@ -212,7 +273,7 @@ class Store {
       take(batch, network_.predict(batch.images));
       rows_ += batch.size();
       result_.computed += batch.size();
-      if (o_.on_rows) o_.on_rows(rows_);
+      if (o_.on_rows) o_.on_rows(std::min(rows_ * Share::of(o_.group).count, o_.views * images_.size()));
       result_.stopped = o_.should_stop && o_.should_stop();
       if (result_.stopped) return false;
     }
@@ -244,6 +305,7 @@ class FeatureLoader {
     Index batch_size = 32;
     bool shuffle = false;
     std::uint64_t seed = 0;
+    Share share{};  ///< of each batch
   };
 
   FeatureLoader(StoredFeatures features, data::Dataset dataset, const Options& options)
@@ -290,10 +352,12 @@ class FeatureLoader {
 
    private:
     data::Batch next() {
-      const std::size_t left = order_.size() - position_;
-      const std::size_t n = std::min(left, static_cast<std::size_t>(loader_->options_.batch_size));
-      data::Batch batch = loader_->gather(view_, {order_.data() + position_, n});
-      position_ += n;
+      const std::span<const Index> left = std::span(order_).subspan(position_);
+      const Index n = std::min(static_cast<Index>(left.size()), loader_->options_.batch_size);
+      const auto begin = static_cast<std::size_t>(loader_->options_.share.begin(n));
+      const auto end = static_cast<std::size_t>(loader_->options_.share.end(n));
+      data::Batch batch = loader_->gather(view_, left.subspan(begin, end - begin));
+      position_ += static_cast<std::size_t>(n);
       ++given_;
       return batch;
     }

@@ -122,17 +122,28 @@ void batchnorm_apply(Index rows, Index channels, const T* x, const T* scale, con
 template <class T>
 void batchnorm_backward(Index rows, Index channels, const BatchnormGradient<T>& in, T* dgamma, T* dbeta,
                         T* dx) {
+  batchnorm_backward_parameters(rows, channels, in, dgamma, dbeta);
+  if (dx != nullptr) batchnorm_backward_input(rows, channels, in, rows, dgamma, dbeta, dx);
+}
+
+template <class T>
+void batchnorm_backward_parameters(Index rows, Index channels, const BatchnormGradient<T>& in, T* dgamma,
+                                   T* dbeta) {
   internal::batchnorm_sums(rows, channels, in, dbeta, dgamma);
+  for (Index c = 0; c < channels; ++c) dgamma[c] *= in.inv_std[c];
+}
+
+template <class T>
+void batchnorm_backward_input(Index rows, Index channels, const BatchnormGradient<T>& in, Index all_rows,
+                              const T* dgamma, const T* dbeta, T* dx) {
   T* factor = scratch<T, internal::batchnorm_slot + 1>(static_cast<std::size_t>(3 * channels));
   T *slope = factor + channels, *offset = slope + channels;
-  const T share = 1 / static_cast<T>(rows);
+  const T share = 1 / static_cast<T>(all_rows);
   for (Index c = 0; c < channels; ++c) {
-    dgamma[c] *= in.inv_std[c];
     factor[c] = in.gamma == nullptr ? in.inv_std[c] : in.gamma[c] * in.inv_std[c];
     slope[c] = -factor[c] * in.inv_std[c] * dgamma[c] * share;
     offset[c] = -factor[c] * dbeta[c] * share;
   }
-  if (dx == nullptr) return;
   const BatchnormGradient<T> second = internal::after_sums(in);
   const auto gradient = internal::batchnorm_blocks<T>(second.activation).gradient;
   const Index grain = std::max<Index>(1, internal::reduce_grain / std::max<Index>(1, channels));
@@ -167,6 +178,8 @@ TL_KERNELS_INSTANTIATE(batchnorm_statistics)
 TL_KERNELS_INSTANTIATE(batchnorm_scale_shift)
 TL_KERNELS_INSTANTIATE(batchnorm_apply)
 TL_KERNELS_INSTANTIATE(batchnorm_backward)
+TL_KERNELS_INSTANTIATE(batchnorm_backward_parameters)
+TL_KERNELS_INSTANTIATE(batchnorm_backward_input)
 TL_KERNELS_INSTANTIATE(batchnorm_backward_inference)
 
 }  // namespace tl::kernels

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,8 +77,9 @@ class Run {
     TL_CHECK(logits == Shape({1, classes}), "the network gives ", logits, " for an image, but there are ",
              classes, " classes: call replace_head first");
     batch_size_ = o_.batch_size > 0 ? o_.batch_size : std::min<Index>(32, std::max<Index>(8, images() / 20));
-    if (o_.on_checkpoint || o_.resume) identity_ = identity(model_, o_, batch_size_, result_);
-    if (o_.resume) check_same(identity_, o_.resume->metadata);
+    if (o_.on_checkpoint || o_.resume || o_.group) identity_ = identity(model_, o_, batch_size_, result_);
+    if (o_.resume) check_same(identity_, o_.resume->metadata, "the checkpoint is of another training");
+    if (o_.group) check_group();
   }
 
   FineTuneResult run() {
@@ -144,8 +146,31 @@ class Run {
     stage(o_.epochs, true);
   }
 
+  /// All processes were called alike.
+  void check_group() const {
+    TL_CHECK(batch_size_ >= o_.group->size(), "a batch of ", batch_size_, " images cannot be shared by ",
+             o_.group->size(), " processes: choose a larger one");
+    std::string mine;
+    for (const auto& [name, value] : identity_) mine += name + '\0' + value + '\0';
+    const std::string first = broadcast_text(*o_.group, mine, 0);
+    std::map<std::string, std::string> of_first;
+    for (std::size_t at = 0; at < first.size();) {
+      const std::string name = first.c_str() + at;
+      of_first[name] = first.c_str() + at + name.size() + 1;
+      at += name.size() + of_first[name].size() + 2;
+    }
+    check_same(identity_, of_first,
+               concat("process ", o_.group->rank(), " has another training than the first"));
+  }
+
   void note(const std::string& text) const {
     if (o_.on_note) o_.on_note(text);
+  }
+  /// Asked by all processes of a group at once: true in all when one is to stop.
+  bool should_stop() {
+    bool stop = o_.should_stop && o_.should_stop();
+    if (o_.group) stop = any(*o_.group, stop);
+    return result_.stopped = stop;
   }
   Index images() const { return result_.train_set.size(); }
   Shape example() const {
@@ -191,12 +216,13 @@ class Run {
       train_on(frozen->rest(), feature_loader(stored.train, result_.train_set, true),
                feature_loader(stored.valid, result_.valid_set, false), epochs, rate(only_head), last);
     } else {
-      data::LoaderOptions train{
-          .batch_size = batch_size_, .shuffle = true, .strict = o_.strict, .seed = o_.seed};
+      data::LoaderOptions train{.batch_size = batch_size_, .shuffle = true, .strict = o_.strict};
+      train.share = Share::of(o_.group);
+      train.seed = o_.seed;
       train.augment = augment;
       train.cache_bytes = o_.image_bytes / 5 * 4;
-      const data::LoaderOptions valid{
-          .batch_size = batch_size_, .strict = o_.strict, .cache_bytes = o_.image_bytes / 5};
+      data::LoaderOptions valid{.batch_size = batch_size_, .strict = o_.strict, .share = train.share};
+      valid.cache_bytes = o_.image_bytes / 5;
       const data::Loader train_images(result_.train_set, result_.preprocess, train);
       const data::Loader valid_images(result_.valid_set, result_.preprocess, valid);
       train_on(model_, train_images, valid_images, epochs, rate(only_head), last);
@@ -239,6 +265,7 @@ class Run {
       options.strict = o_.strict;
       options.memory = memory;
       options.cache = o_.feature_cache;
+      options.group = o_.group;
       options.should_stop = o_.should_stop;
       options.on_rows = [&](Index done) {
         if (o_.on_features) o_.on_features(done, options.views * set.size());
@@ -260,7 +287,9 @@ class Run {
   }
   transfer::FeatureLoader feature_loader(const transfer::StoredFeatures& features, const data::Dataset& set,
                                          bool shuffle) const {
-    return {features, set, {.batch_size = batch_size_, .shuffle = shuffle, .seed = o_.seed}};
+    return {features,
+            set,
+            {.batch_size = batch_size_, .shuffle = shuffle, .seed = o_.seed, .share = Share::of(o_.group)}};
   }
 
   /// The head by options.fit_head from the features that it reads.
@@ -271,10 +300,18 @@ class Run {
     const Stored stored = store(frozen.prefix(), augment, o_.views);
     if (result_.stopped) return;
     const auto classes = static_cast<Index>(result_.train_set.class_names.size());
-    const transfer::LinearClassifier head = o_.fit_head(stored.train.in_memory(), classes);
+    transfer::LinearClassifier head = o_.fit_head(stored.train.in_memory(), classes);
+    if (o_.group) {  // processors of other kinds round differently
+      for (Tensor<float>* part : {&head.weight, &head.bias}) {
+        const std::span<float> elements(part->mutable_data(), static_cast<std::size_t>(part->size()));
+        o_.group->broadcast(std::as_writable_bytes(elements), 0);
+      }
+    }
     transfer::set_linear_head(model_, head.weight, head.bias);
     result_.trained_elements = head.weight.size() + head.bias.size();
-    result_.valid = evaluate(frozen.rest(), feature_loader(stored.valid, result_.valid_set, false));
+    const transfer::FeatureLoader valid = feature_loader(stored.valid, result_.valid_set, false);
+    result_.valid =
+        o_.group ? evaluate_together(frozen.rest(), valid, *o_.group) : evaluate(frozen.rest(), valid);
     frozen.check();
   }
 
@@ -297,7 +334,7 @@ class Run {
       fit_options.on_state = [&](const FitState& state) {
         const auto now = std::chrono::steady_clock::now();
         const bool due = std::chrono::duration<double>(now - last_time).count() >= o_.checkpoint_seconds;
-        if (!due && !(o_.should_stop && o_.should_stop())) return;
+        if (!due && !result_.stopped) return;
         o_.on_checkpoint(checkpoint(network, *optimiser, state));
         last_time = std::chrono::steady_clock::now();
       };
@@ -311,7 +348,9 @@ class Run {
     fit_options.before_epoch = before_epoch_;
     fit_options.keep_best = last && o_.keep_best;
     fit_options.patience = last ? o_.patience : 0;
-    fit_options.should_stop = [this] { return result_.stopped = o_.should_stop && o_.should_stop(); };
+    fit_options.should_stop = [this] { return should_stop(); };
+    fit_options.group = o_.group;
+    fit_options.share_statistics = o_.share_statistics;
     std::vector<EpochReport> history = fit(network, *optimiser, train, fit_options, &valid);
     if (!history.empty()) {
       const std::size_t kept = fit_options.keep_best ? best_epoch(history) : history.size() - 1;

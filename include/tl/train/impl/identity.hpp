@@ -58,13 +58,14 @@ Identity identity(const Model<T>& model, const FineTuneOptions& o, Index batch_s
   };
 }
 
-/// Throws, naming the first difference, when a checkpoint is of another training.
-inline void check_same(const Identity& mine, const std::map<std::string, std::string>& kept) {
+/// Throws, naming the first difference, when this is not the training that somebody else has.
+inline void check_same(const Identity& mine, const std::map<std::string, std::string>& other,
+                       const std::string& otherwise) {
   for (const auto& [name, value] : mine) {
-    const auto found = kept.find(name);
+    const auto found = other.find(name);
     const std::string what = name.substr(name.find('.') + 1);
-    TL_CHECK(found != kept.end(), "the checkpoint is not of a fine-tuning: it does not say '", what, "'");
-    TL_CHECK(found->second == value, "the checkpoint is of another training: its ", what, ": ", found->second,
+    TL_CHECK(found != other.end(), otherwise, ": it does not say '", what, "'");
+    TL_CHECK(found->second == value, otherwise, ": its ", what, ": ", found->second,
              "; of this one: ", value);
   }
 }
