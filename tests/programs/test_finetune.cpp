@@ -18,6 +18,7 @@
 #include <tl/nn/model.hpp>
 
 #include "programs/program.hpp"
+#include "programs/two_classes.hpp"
 #include "support/tensors.hpp"
 
 using namespace tl;
@@ -25,66 +26,9 @@ using namespace tl::test;
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-namespace {
-
-const std::string spec = "resize=16,crop=16,mean=127,std=64,rgb";
-
-/// A small network without labels and preprocessing, and two classes of eight photos: reddish and bluish
-/// noise.
-struct Setting {
-  TemporaryFolder folder;
-  std::string weights = folder / "weights.onnx", photos = folder / "photos", out = folder / "out.onnx";
-
-  Setting() {
-    const RandomScope scope(1, 0);
-    const auto network = std::make_shared<models::ResNet<float>>(models::ResNetOptions{
-        .blocks = {1, 1}, .channels = {8, 16}, .stem = models::Stem::small_image, .classes = 7});
-    onnx::save(*nn::trace<float>(*network, Tensor<float>::zeros({1, 3, 16, 16})), weights);
-    for (const char* name : {"blue", "red"}) add_class(photos, name, 8);
-  }
-
-  static void add_class(const fs::path& root, const std::string& name, int count) {
-    fs::create_directories(root / name);
-    for (int i = 0; i < count; ++i) {
-      data::Image image(20, 20);
-      Rng noise(static_cast<std::uint64_t>(i), name == "red");
-      for (Index p = 0; p < image.bytes(); ++p) {
-        const bool strong = p % 3 == (name == "red" ? 0 : 2);
-        image.data()[p] = static_cast<std::uint8_t>(noise.below(128) + (strong ? 128 : 0));
-      }
-      data::write_png(root / name / (std::to_string(i) + ".png"), image);
-    }
-  }
-
-  std::vector<std::string> command(std::vector<std::string> more = {}) const {
-    std::vector<std::string> all{"finetune", photos, "--weights", weights, "--out",     out,
-                                 "--batch",  "4",    "--epochs",  "4",     "--threads", "1"};
-    if (std::find(more.begin(), more.end(), "--preprocess") == more.end()) {
-      all.push_back("--preprocess");
-      all.push_back(spec);
-    }
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
-  }
-  /// Refused, and nothing of it left behind: neither the file nor a temporary.
-  void refused(const std::vector<std::string>& more, const std::string& part) const {
-    check_refused(command(more), part);
-    nothing_written();
-  }
-  void nothing_written() const {
-    for (const auto& entry : fs::directory_iterator(folder.path())) {
-      CAPTURE(entry.path());
-      CHECK(entry.path().string().find("out.onnx") == std::string::npos);
-      CHECK(entry.path().extension() != ".tmp");
-    }
-  }
-};
-
-}  // namespace
-
 TEST_CASE("tl finetune: every method learns and writes a file that remembers labels and preprocessing",
           "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const std::string method = GENERATE("head", "last:2", "full", "two-stage");
   const std::string figures = s.folder / "figures.json";
   const Outcome o =
@@ -109,7 +53,7 @@ TEST_CASE("tl finetune: every method learns and writes a file that remembers lab
 TEST_CASE(
     "tl finetune: the method features writes an ordinary network, in the same bytes at any thread count",
     "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const std::string classifier = GENERATE("softmax", "svm", "ridge");
   const std::string figures = s.folder / "figures.json";
   std::string first;
@@ -135,7 +79,7 @@ TEST_CASE(
 }
 
 TEST_CASE("tl finetune: a linear probe is printed before the first epoch", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   for (const char* method : {"head", "two-stage"}) {
     const Outcome o = tl_program(s.command({"--method", method}));
     CAPTURE(o.out, o.err);
@@ -155,7 +99,7 @@ TEST_CASE("tl finetune: a linear probe is printed before the first epoch", "[tl]
 }
 
 TEST_CASE("tl finetune: the same seed writes the same bytes, at any number of threads", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   REQUIRE(tl_program(s.command({"--seed", "5"})).status == 0);
   const std::string first = read_file(s.out);
   REQUIRE(tl_program(s.command({"--seed", "5", "--threads", "3"})).status == 0);
@@ -165,7 +109,7 @@ TEST_CASE("tl finetune: the same seed writes the same bytes, at any number of th
 }
 
 TEST_CASE("tl finetune: killed at any moment and called again it writes the same bytes", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const std::string checkpoint = s.folder / "kept";
   const std::vector<std::string> words = s.command(
       {"--method", "full", "--epochs", "120", "--checkpoint", checkpoint, "--checkpoint-seconds", "0"});
@@ -209,7 +153,7 @@ TEST_CASE("tl finetune: killed at any moment and called again it writes the same
 }
 
 TEST_CASE("tl finetune: what a checkpoint holds, and what it is not for", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const std::string checkpoint = s.folder / "kept";
   const auto words = [&](std::vector<std::string> more) {
     more.insert(more.end(), {"--checkpoint", checkpoint, "--checkpoint-seconds", "0"});
@@ -236,7 +180,7 @@ TEST_CASE("tl finetune: what a checkpoint holds, and what it is not for", "[tl]"
   other({"--method", "head", "--epochs", "3000"}, "of another training: its method: full; of this one: head");
   other({"--method", "full", "--epochs", "3000", "--seed", "1"}, "of another training: its network");
   other({"--method", "full", "--epochs", "3000", "--freeze", "*bias"}, "its trained parameters");
-  Setting::add_class(s.photos, "red", 9);
+  TwoClasses::add_class(s.photos, "red", 9);
   other({"--method", "full", "--epochs", "3000"}, "of another training: its photos");
   fs::remove(fs::path(s.photos) / "red/8.png");
 
@@ -256,7 +200,7 @@ TEST_CASE("tl finetune: what a checkpoint holds, and what it is not for", "[tl]"
 }
 
 TEST_CASE("tl finetune: a checkpoint that finds no room ends no training", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   std::string quoted;
   for (const std::string& word : s.command({"--method", "full", "--checkpoint-seconds", "0"}))
     quoted += " '" + word + "'";
@@ -271,7 +215,7 @@ TEST_CASE("tl finetune: a checkpoint that finds no room ends no training", "[tl]
 }
 
 TEST_CASE("tl finetune: --freeze and --train", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const Model<float> before(onnx::load_graph<float>(s.weights));
   const auto changed = [&](std::vector<std::string> more) {
     more.insert(more.end(), {"--method", "full"});
@@ -295,7 +239,7 @@ TEST_CASE("tl finetune: --freeze and --train", "[tl]") {
 }
 
 TEST_CASE("tl finetune: a head that reads more is written with the network", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const Outcome o = tl_program(s.command({"--method", "features", "--head", "both"}));
   CAPTURE(o.out, o.err);
   REQUIRE(o.status == 0);
@@ -307,7 +251,7 @@ TEST_CASE("tl finetune: a head that reads more is written with the network", "[t
 }
 
 TEST_CASE("tl finetune: recipes of training", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const std::string figures = s.folder / "figures.json";
   const std::vector<std::vector<std::string>> recipes{
       {"--optimiser", "adamw", "--lr", "0.1", "--method", "head"},
@@ -332,8 +276,8 @@ TEST_CASE("tl finetune: recipes of training", "[tl]") {
 }
 
 TEST_CASE("tl finetune: what a recipe says changes what is learned, and is repeatable", "[tl]") {
-  const Setting s;
-  Setting::add_class(s.photos, "red", 14);  // more than of the other class
+  const TwoClasses s;
+  TwoClasses::add_class(s.photos, "red", 14);  // more than of the other class
   const auto bytes = [&](std::vector<std::string> more) {
     more.insert(more.end(), {"--method", "head", "--last-epoch"});
     const Outcome o = tl_program(s.command(more));
@@ -355,7 +299,7 @@ TEST_CASE("tl finetune: what a recipe says changes what is learned, and is repea
 }
 
 TEST_CASE("tl finetune: the best epoch is kept and named; patience ends early", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const std::string figures = s.folder / "figures.json";
   const std::vector<std::string> wild{"--method", "head", "--lr",       "20",
                                       "--epochs", "30",   "--json-out", figures};
@@ -385,7 +329,7 @@ TEST_CASE("tl finetune: the best epoch is kept and named; patience ends early", 
 }
 
 TEST_CASE("tl finetune: features are kept between runs, and the frozen part's hash is told", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const std::string cache = s.folder / "cache", figures = s.folder / "figures.json";
   const auto run = [&](const std::vector<std::string>& more) {
     std::vector<std::string> all{"--cache", cache, "--json-out", figures};
@@ -416,7 +360,7 @@ TEST_CASE("tl finetune: features are kept between runs, and the frozen part's ha
 }
 
 TEST_CASE("tl finetune: a broken image is named and left out, or an error", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   write_file_atomically(fs::path(s.photos) / "red" / "broken.jpg", "this is text");
   const Outcome o = tl_program(s.command());
   CAPTURE(o.err);
@@ -432,7 +376,7 @@ TEST_CASE("tl finetune: a broken image is named and left out, or an error", "[tl
 }
 
 TEST_CASE("tl finetune: input that is refused", "[tl]") {
-  Setting s;
+  TwoClasses s;
   SECTION("weights that are missing") { fs::remove(s.weights), s.refused({}, "weights.onnx"); }
   SECTION("weights that are cut off") {
     fs::resize_file(s.weights, fs::file_size(s.weights) / 2);
@@ -446,7 +390,7 @@ TEST_CASE("tl finetune: input that is refused", "[tl]") {
   }
   SECTION("one class") { fs::remove_all(fs::path(s.photos) / "red"), s.refused({}, "at least two classes"); }
   SECTION("classes to validate with that are not trained") {
-    Setting::add_class(s.folder / "valid", "green", 2);
+    TwoClasses::add_class(s.folder / "valid", "green", 2);
     s.refused({"--valid", (s.folder / "valid").string()}, "unknown class 'green'");
   }
   SECTION("a size of 0") { s.refused({"--size", "0"}, "--size"); }
@@ -496,14 +440,14 @@ TEST_CASE("tl finetune: input that is refused", "[tl]") {
 }
 
 TEST_CASE("tl finetune: a folder for features that cannot be made", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   std::ofstream(s.folder / "file") << "in the way";
   s.refused({"--method", "head", "--cache", s.folder / "file"}, "choose another one for the features");
   s.refused({"--views", "0"}, "--views");
 }
 
 TEST_CASE("tl inspect: what a method freezes and how it runs", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const Outcome text = tl_program({"inspect", s.weights, "--plan", "head"});
   CAPTURE(text.out, text.err);
   CHECK(text.status == 0);
@@ -520,7 +464,7 @@ TEST_CASE("tl inspect: what a method freezes and how it runs", "[tl]") {
 }
 
 TEST_CASE("tl finetune: where nothing says how images are prepared, the assumption is told", "[tl]") {
-  const Setting s;
+  const TwoClasses s;
   const Outcome o = tl_program({"finetune", s.photos, "--weights", s.weights, "--out", s.out, "--epochs", "1",
                                 "--size", "16", "--threads", "1"});
   CAPTURE(o.err);
