@@ -30,7 +30,7 @@ struct Options : TrainingOptions {
   std::string classifier;
   Index epochs = 5, patience = 0, views = 0;
   double lr = 0, clip = 0, checkpoint_seconds = 60;
-  bool from_scratch = false, last_epoch = false;
+  bool from_scratch = false, last_epoch = false, local_norm = false;
   bool by_steps = false;  ///< something was said that only training by steps knows
 };
 
@@ -151,6 +151,7 @@ tl::train::FineTuneOptions recipe(const Options& o, const tl::Model<float>& mode
   t.keep_best = !o.last_epoch;
   t.patience = o.patience;
   t.clip_norm = o.clip;
+  t.share_statistics = !o.local_norm;
   return t;
 }
 
@@ -386,6 +387,9 @@ void add_finetune(CLI::App& app, Command& chosen, const std::vector<std::string>
   c->add_option("--json-out", o->json_out, "write the figures to this file")->type_name("FILE");
   c->add_option("--report", o->report, "write what was learned to this page, for people (.html)")
       ->type_name("FILE");
+  CLI::Option* local_norm =
+      c->add_flag("--local-norm", o->local_norm, "each process normalises its part of a batch by itself");
+  if (started_together() == 1) local_norm->group("");  // means nothing to one process
   c->footer("Example: tl finetune animals/ --weights resnet18.onnx --out animals.onnx");
   c->callback([o, c, &chosen] {
     for (const char* name :

@@ -30,9 +30,6 @@ int number_in_environment(std::initializer_list<const char*> names) {
   }
   return 1;
 }
-/// By OpenMPI, or by starters of the PMI kind (MPICH, Intel MPI).
-int started_together() { return number_in_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}); }
-
 #ifdef TL_WITH_MPI
 /// Processes of one machine share its processors, unless somebody said how many threads each has.
 void share_processors() {
@@ -58,6 +55,9 @@ void tell_of_end() {
 #endif
 
 }  // namespace
+
+/// By OpenMPI, or by starters of the PMI kind (MPICH, Intel MPI).
+int started_together() { return number_in_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}); }
 
 void with_processes(const std::function<void(tl::ProcessGroup*)>& work) {
   if (started_together() == 1) return work(nullptr);

@@ -49,6 +49,7 @@ inline std::vector<double> after_ten_steps(ProcessGroup* group, Norm norm, std::
     std::copy_n(images.data() + begin * 3 * side * side, part.size(), part.mutable_data());
     Tensor<std::int64_t> labels = Tensor<std::int64_t>::empty({mine});
     for (Index i = 0; i < mine; ++i) labels.mutable_data()[i] = (begin + i + step) % 3;
+    // [step]
     const ops::SharedStatistics statistics(norm == Norm::shared ? group : nullptr);
     const Var<double> loss = cross_entropy(network->forward(Var<double>(part)), labels);
     if (group != nullptr) {
@@ -59,6 +60,7 @@ inline std::vector<double> after_ten_steps(ProcessGroup* group, Norm norm, std::
     }
     sgd.step();
     sgd.zero_grad();
+    // [/step]
   }
   std::vector<double> state;
   for (const auto& list : {network->parameters(), network->buffers()}) {
