@@ -56,6 +56,7 @@ class Var {
   const Tensor<T>& grad() const { return state_->grad; }
   void set_grad(Tensor<T> grad) { state_->grad = std::move(grad); }
   void zero_grad() { state_->grad = {}; }
+  /// Adds to grad(), in the value's layout.
   void add_grad(Tensor<T> gradient);
 
   bool requires_grad() const { return state_ && state_->requires_grad; }
