@@ -23,6 +23,7 @@ tests  libexpected-dev   header:tl/expected.hpp          tl-expected (a test inc
 tests  libopenmpi-dev    command:mpicxx                   OpenMPI (the tests of several processes)
 tests  openmpi-bin       command:mpirun                   the same
 tests  python3           command:python3                 Python 3.8 or newer
+tests  doxygen           command:doxygen                 Doxygen 1.9
 tests  git               command:git                     Git
 tests  curl              command:curl                    curl (the tests of weights/get.sh)
 clang  clang             command:clang++                 clang 14 or newer
@@ -53,7 +54,7 @@ _tl_present() {
 }
 
 # tl_install PACKAGE...: with apt-get.
-_tl_install() {
+tl_install() {
   local as_root=()
   if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo > /dev/null; then
@@ -83,7 +84,7 @@ tl_require_package() {
     echo "missing: $2, which Debian's package $1 holds. Install it, then run this again" >&2
     exit 2
   fi
-  _tl_install "$1"
+  tl_install "$1"
 }
 
 # tl_require GROUP...: everything of the groups.
@@ -95,7 +96,7 @@ tl_require() {
   done <<< "$_tl_dependencies"
   if [ ${#packages[@]} -gt 0 ]; then
     if command -v apt-get > /dev/null; then
-      _tl_install "${packages[@]}"
+      tl_install "${packages[@]}"
     else
       printf 'This system has no apt-get. Please install, then run this again:\n' >&2
       printf '  %s\n' "${names[@]}" >&2

@@ -7,6 +7,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 site=$(mkdir -p "${1:-$root/build/site}" && cd "${1:-$root/build/site}" && pwd)
 tools=$root/build/site-tools
 if ! "$tools/bin/mkdocs" --version > /dev/null 2>&1; then
+  source "$root/examples/install_dependencies.sh"
+  python3 -c 'import ensurepip' > /dev/null 2>&1 || tl_install python3-venv
   python3 -m venv "$tools"
   "$tools/bin/pip" install -q -r "$root/docs/site/requirements.txt"
 fi
