@@ -15,6 +15,7 @@
 
 namespace tl {
 
+/// How the check is made.
 struct GradcheckOptions {
   double step = 1e-5;         ///< h, times max(1, |x_i|)
   double tolerance = 1e-6;    ///< of the relative error
@@ -22,11 +23,12 @@ struct GradcheckOptions {
   Index most_elements = 200;  ///< elements tried in each leaf; of larger ones a pseudo-random choice
 };
 
+/// What the check found.
 struct GradcheckResult {
-  double error = 0;     ///< the largest over all leaves
-  int worst_leaf = -1;  ///< the one that has it
-  bool passed = false;
-  explicit operator bool() const { return passed; }
+  double error = 0;                                  ///< the largest over all leaves
+  int worst_leaf = -1;                               ///< the one that has it
+  bool passed = false;                               ///< every leaf's error is within the tolerance
+  explicit operator bool() const { return passed; }  ///< whether it passed
 };
 
 /// Checks the gradients of f() in double with respect to leaves that f uses: its inputs, the parameters of a

@@ -30,7 +30,7 @@ struct Record;
 template <class T>
 class Var {
  public:
-  using value_type = T;
+  using value_type = T;  ///< float to train, double to check gradients
 
   Var() = default;
   /// A leaf. With requires_grad, backward() leaves its gradient in grad().
@@ -39,11 +39,12 @@ class Var {
     state_->requires_grad = requires_grad;
   }
 
-  bool defined() const { return state_ != nullptr; }
-  const Tensor<T>& value() const { return state_->value; }
-  const Shape& shape() const { return state_->value.shape(); }
+  bool defined() const { return state_ != nullptr; }            ///< false for a Var() that holds nothing
+  const Tensor<T>& value() const { return state_->value; }      ///< without its history
+  const Shape& shape() const { return state_->value.shape(); }  ///< of the value
+  /// Its extent on that axis, in [0, rank)
   Index shape(int axis) const { return state_->value.shape(axis); }
-  T item() const { return state_->value.item(); }
+  T item() const { return state_->value.item(); }  ///< of a value of one element; throws for others
 
   /// For optimizers and initialisation: changes the value in place; refused for results of operations.
   Tensor<T>& mutable_value() {
@@ -54,11 +55,14 @@ class Var {
 
   /// The gradient of the last backward() calls, summed; undefined before the first.
   const Tensor<T>& grad() const { return state_->grad; }
+  /// Replaces grad(); its shape is the value's.
   void set_grad(Tensor<T> grad) { state_->grad = std::move(grad); }
-  void zero_grad() { state_->grad = {}; }
+  void zero_grad() { state_->grad = {}; }  ///< makes grad() undefined again
   /// Adds to grad(), in the value's layout.
   void add_grad(Tensor<T> gradient);
 
+  /// Whether a gradient is wanted: of a leaf, whether it is trained; of a result, whether a trained leaf
+  /// lies before it.
   bool requires_grad() const { return state_ && state_->requires_grad; }
   /// Freezes (false) or unfreezes a leaf.
   void set_requires_grad(bool requires_grad) {
@@ -80,8 +84,11 @@ class Var {
   /// complete while others are still being computed; not of those that no gradient reaches.
   void backward(const Tensor<T>& gradient, const std::function<void(const Var&)>& when_final = {}) const;
 
+  /// The operation that computed this value; null for leaves and where nothing was recorded.
   const std::shared_ptr<Record<T>>& record() const { return state_->record; }
+  /// Whether both are handles to one value.
   bool same(const Var& other) const { return state_ == other.state_; }
+  /// Equal for two handles to one value, for maps and sets.
   const void* identity() const { return state_.get(); }
 
  private:
@@ -101,7 +108,9 @@ class Var {
 /// not wanted. A computed input's value is not kept alive by this.
 template <class T>
 struct Destination {
+  /// of the operation that computed the input; null for leaves
   std::shared_ptr<Record<T>> record;
+  /// where the gradient is added up; undefined for computed inputs
   Var<T> leaf;
 };
 
@@ -113,11 +122,11 @@ struct Record {
   Record& operator=(const Record&) = delete;
   ~Record();
 
-  std::uint64_t number = 0;  ///< position on the tape: larger is later
-  OperationPtr<T> operation;
-  std::vector<Destination<T>> inputs;
-  std::vector<bool> wanted;       ///< which inputs a gradient can reach
-  std::optional<Saved<T>> saved;  ///< empty once backward() has used it
+  std::uint64_t number = 0;            ///< position on the tape: larger is later
+  OperationPtr<T> operation;           ///< what was run
+  std::vector<Destination<T>> inputs;  ///< an entry an input
+  std::vector<bool> wanted;            ///< which inputs a gradient can reach
+  std::optional<Saved<T>> saved;       ///< empty once backward() has used it
 };
 
 /// A tape that backward() never walked is freed in a loop: recursion from record to record would need a stack
@@ -141,6 +150,7 @@ class NoGrad {
   ~NoGrad() { active() = saved_; }
   NoGrad(const NoGrad&) = delete;
   NoGrad& operator=(const NoGrad&) = delete;
+  /// Whether one lives on this thread.
   static bool& active() {
     thread_local bool flag = false;
     return flag;
@@ -159,9 +169,11 @@ class Observer {
   Observer(const Observer&) = delete;
   Observer& operator=(const Observer&) = delete;
 
+  /// Called after each operation of this thread with what went in and came out.
   virtual void executed(const OperationPtr<T>& operation, std::span<const Var<T>> inputs,
                         const Var<T>& output) = 0;
 
+  /// The innermost one of this thread, or null.
   static Observer*& current() {
     thread_local Observer* observer = nullptr;
     return observer;

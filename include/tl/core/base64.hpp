@@ -16,6 +16,7 @@ namespace base64_impl {
 inline constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 }
 
+/// RFC 4648, section 4, with padding and without line breaks.
 inline std::string to_base64(std::string_view bytes) {
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);

@@ -24,6 +24,7 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// What messages are made of.
 template <class T>
 concept Printable = requires(std::ostream& out, const T& value) {
   out << value;

@@ -31,6 +31,7 @@ class WriteError : public Error {
   using Error::Error;
 };
 
+/// For readers whose caller has no limit in mind.
 inline constexpr std::size_t no_size_limit = std::numeric_limits<std::size_t>::max();
 
 namespace file_impl {
@@ -130,10 +131,11 @@ inline AlignedArray<char> read_bytes(const std::filesystem::path& path,
 /// this one was written to is an error.
 class OpenFile {
  public:
+  /// Throws where it cannot be opened or is larger than `max_bytes`.
   explicit OpenFile(std::filesystem::path path, std::size_t max_bytes = no_size_limit)
       : path_(std::move(path)), file_(file_impl::open_to_read(path_, max_bytes)), written_(last_write()) {}
 
-  std::size_t size() const { return file_.size; }
+  std::size_t size() const { return file_.size; }  ///< bytes
 
   /// Fills `to` with `count` bytes from byte `offset` on.
   void read(std::size_t offset, char* to, std::size_t count) const {
@@ -170,6 +172,7 @@ inline void read_file_part(const std::filesystem::path& path, std::size_t offset
 /// the program ends.
 class TemporaryFile {
  public:
+  /// In `folder`; throws where that cannot be written to.
   explicit TemporaryFile(const std::filesystem::path& folder = std::filesystem::temp_directory_path())
       : folder_(folder) {
     file_.descriptor = file_impl::Descriptor(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -182,7 +185,8 @@ class TemporaryFile {
     }
   }
 
-  std::size_t size() const { return file_.size; }
+  std::size_t size() const { return file_.size; }  ///< bytes so far
+  /// Adds to the end; throws where there is no room.
   void append(std::string_view bytes) {
     file_impl::write_all(file_.descriptor, folder_, bytes);
     file_.size += bytes.size();
@@ -200,6 +204,7 @@ class TemporaryFile {
 /// A file written piece by piece that appears, whole, at commit(). Without a commit nothing is left behind.
 class AtomicFile {
  public:
+  /// Opens a temporary beside `path`; throws where that cannot be written.
   explicit AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
     TL_CHECK(path_.has_filename(), "cannot write '", path_.string(), "': expected the name of a file");
     std::error_code ignored;  // what else is wrong with the path, opening it will tell
@@ -220,6 +225,7 @@ class AtomicFile {
     if (!committed_) ::unlink(temporary_.c_str());
   }
 
+  /// Adds to the end; throws where there is no room.
   void write(std::string_view bytes) { file_impl::write_all(descriptor_, path_, bytes); }
 
   /// Puts the bytes written so far in place of the file. To be called once, last.

@@ -15,25 +15,31 @@
 
 namespace tl {
 
+/// Processes that work on one training. All make the same calls in the same order; a call ends when every
+/// process has made it.
 class ProcessGroup {
  public:
   virtual ~ProcessGroup() = default;
   ProcessGroup(const ProcessGroup&) = delete;
   ProcessGroup& operator=(const ProcessGroup&) = delete;
 
-  virtual int rank() const = 0;  ///< of this process, from 0 on
-  virtual int size() const = 0;  ///< number of processes
-  bool is_first() const { return rank() == 0; }
+  virtual int rank() const = 0;                  ///< of this process, from 0 on
+  virtual int size() const = 0;                  ///< number of processes
+  bool is_first() const { return rank() == 0; }  ///< rank 0, which writes files and messages
 
   /// Values become their sums over all processes: the same bits in each.
   virtual void sum(std::span<float> values) = 0;
+  /// The same in double.
   virtual void sum(std::span<double> values) = 0;
 
   /// The same in the background: nobody may touch the values before finish(). advance() lets the sums that
   /// were begun go on, wherever a process can spare the moment.
   virtual void begin_sum(std::span<float> values) = 0;
+  /// The same in double.
   virtual void begin_sum(std::span<double> values) = 0;
+  /// Lets the sums in the background go on; does not wait.
   virtual void advance() = 0;
+  /// Waits until the sums in the background are done.
   virtual void finish() = 0;
 
   /// The bytes of process `root` become everybody's.
@@ -45,13 +51,16 @@ class ProcessGroup {
 
 /// Where a process stands among those that share work: all of it, where there is no group.
 struct Share {
-  Index index = 0, count = 1;
+  Index index = 0;  ///< which share, from 0
+  Index count = 1;  ///< of how many
 
+  /// This process's; all, where `group` is null.
   static Share of(const ProcessGroup* group) {
     return group == nullptr ? Share{} : Share{group->rank(), group->size()};
   }
   /// Of n things, the first one of this share and the first one after it: shares follow each other.
   Index begin(Index n) const { return n * index / count; }
+  /// The first one behind this share.
   Index end(Index n) const { return n * (index + 1) / count; }
 };
 

@@ -21,8 +21,10 @@ constexpr std::uint64_t mix64(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
+/// A stream of random numbers, named by what they are for; the same on every platform.
 class Rng {
  public:
+  /// The stream of that name, from its start.
   explicit constexpr Rng(std::uint64_t seed, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0)
       : state_(mix64(mix64(mix64(mix64(seed) ^ a) ^ b) ^ c)) {}
 
@@ -33,12 +35,14 @@ class Rng {
   }
   /// Uniform in [0, 1), 53 bits.
   constexpr double uniform() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
+  /// Uniform in [low, high).
   constexpr double uniform(double low, double high) { return low + (high - low) * uniform(); }
   /// Uniform integer in [0, n), n >= 1 (the bias of at most n / 2^64 is of no account).
   constexpr std::uint64_t below(std::uint64_t n) {
     __extension__ using Wide = unsigned __int128;
     return static_cast<std::uint64_t>((static_cast<Wide>(bits()) * n) >> 64);
   }
+  /// True with that probability, in [0, 1].
   constexpr bool chance(double probability) { return uniform() < probability; }
   /// Standard normal (Box-Muller).
   double normal() {
@@ -78,11 +82,13 @@ class Rng {
 /// Without a scope, streams are numbered on from the start of the thread.
 class RandomScope {
  public:
+  /// Streams of this thread are (seed, step, 0), (seed, step, 1), ... until it ends.
   RandomScope(std::uint64_t seed, std::uint64_t step) : saved_(current()) { current() = {seed, step, 0}; }
   ~RandomScope() { current() = saved_; }
   RandomScope(const RandomScope&) = delete;
   RandomScope& operator=(const RandomScope&) = delete;
 
+  /// The next stream of this thread.
   static Rng next_stream() {
     State& state = current();
     return Rng(state.seed, state.step, state.drawn++);

@@ -15,11 +15,13 @@
 
 namespace tl {
 
+/// 256 bits, big-endian as they are printed.
 using Sha256Digest = std::array<std::uint8_t, 32>;
 
 /// Hashes bytes given piece by piece.
 class Sha256 {
  public:
+  /// Adds to what is hashed.
   void add(std::span<const std::uint8_t> bytes) {
     total_ += bytes.size();
     while (!bytes.empty()) {
@@ -33,6 +35,7 @@ class Sha256 {
       }
     }
   }
+  /// The same for text.
   void add(std::string_view bytes) {
     add(std::span(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
   }
@@ -101,6 +104,7 @@ class Sha256 {
   std::uint64_t total_ = 0;
 };
 
+/// The hash of all of them.
 inline Sha256Digest sha256(std::string_view bytes) {
   Sha256 hash;
   hash.add(bytes);

@@ -17,15 +17,18 @@
 
 namespace tl {
 
-using Index = std::int64_t;
+using Index = std::int64_t;  ///< extents, positions and counts
 
+/// The extents of a tensor, outermost first: (N,C,H,W) for images. At most eight, held inline.
 class Shape {
  public:
-  static constexpr int max_rank = 8;
+  static constexpr int max_rank = 8;  ///< axes a shape can have
 
   Shape() = default;
+  /// Throws for more than eight extents, or one below 0.
   Shape(std::initializer_list<Index> extents)
       : Shape(std::span<const Index>(extents.begin(), extents.size())) {}
+  /// The same from a range.
   explicit Shape(std::span<const Index> extents) {
     TL_CHECK(extents.size() <= max_rank, "[shape] expected at most ", max_rank, " dimensions, got ",
              extents.size());
@@ -34,19 +37,22 @@ class Shape {
     for (Index extent : extents) TL_CHECK(extent >= 0, "[shape] expected extents of at least 0, got ", *this);
   }
 
-  int rank() const { return rank_; }
-  bool empty() const { return rank_ == 0; }
+  int rank() const { return rank_; }         ///< number of axes
+  bool empty() const { return rank_ == 0; }  ///< whether it is a scalar's, ()
+  /// An extent; axis in [0, rank()).
   Index operator[](int axis) const {
     assert(axis >= 0 && axis < rank_);
     return extents_[static_cast<std::size_t>(axis)];
   }
+  /// The same for writing.
   Index& operator[](int axis) {
     assert(axis >= 0 && axis < rank_);
     return extents_[static_cast<std::size_t>(axis)];
   }
-  const Index* begin() const { return extents_.data(); }
-  const Index* end() const { return extents_.data() + rank_; }
-  Index back() const { return (*this)[rank_ - 1]; }
+  const Index* begin() const { return extents_.data(); }        ///< of the extents
+  const Index* end() const { return extents_.data() + rank_; }  ///< of the extents
+  Index back() const { return (*this)[rank_ - 1]; }             ///< the innermost extent
+  /// Adds an innermost axis; throws when there are eight.
   void push_back(Index extent) {
     TL_CHECK(rank_ < max_rank, "[shape] expected at most ", max_rank, " dimensions, got one more after ",
              *this);
@@ -69,9 +75,11 @@ class Shape {
     return static_cast<int>(signed_axis < 0 ? signed_axis + rank_ : signed_axis);
   }
 
+  /// Same rank and extents.
   friend bool operator==(const Shape& a, const Shape& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end());
   }
+  /// "(2,3)"
   friend std::ostream& operator<<(std::ostream& out, const Shape& shape) {
     out << '(';
     for (int i = 0; i < shape.rank_; ++i) out << (i ? "," : "") << shape[i];

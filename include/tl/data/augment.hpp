@@ -17,9 +17,12 @@ namespace tl::data {
 
 /// Names the random numbers of one image in one epoch.
 struct AugmentKey {
-  std::uint64_t seed = 0, epoch = 0, sample = 0;
+  std::uint64_t seed = 0;    ///< of the training
+  std::uint64_t epoch = 0;   ///< from 0
+  std::uint64_t sample = 0;  ///< index into the data set
 };
 
+/// Which part of an image is seen in training.
 enum class AugmentCrop {
   none,            ///< as in evaluation: resize and centre
   random_resized,  ///< a random part of random proportions, resized
@@ -155,13 +158,15 @@ inline void adjust_saturation(Image& image, float factor) {
 
 /// The random changes of training images. The defaults suit photos and transfer learning.
 struct Augment {
-  AugmentCrop crop = AugmentCrop::random_resized;
-  std::array<double, 2> scale{0.35, 1.0};                     ///< part of the area, random_resized
-  std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};              ///< width / height, random_resized
-  Index padding = 4;                                          ///< pixels, padded
-  double flip = 0.5;                                          ///< probability of mirroring left and right
-  double rotation = 0;                                        ///< up to so many degrees either way
-  double brightness = 0.2, contrast = 0.2, saturation = 0.2;  ///< factors in [1 - value, 1 + value]
+  AugmentCrop crop = AugmentCrop::random_resized;  ///< which part of the image is seen
+  std::array<double, 2> scale{0.35, 1.0};          ///< part of the area, random_resized
+  std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};   ///< width / height, random_resized
+  Index padding = 4;                               ///< pixels, padded
+  double flip = 0.5;                               ///< probability of mirroring left and right
+  double rotation = 0;                             ///< up to so many degrees either way
+  double brightness = 0.2;                         ///< factor in [1 - value, 1 + value]
+  double contrast = 0.2;                           ///< the same
+  double saturation = 0.2;                         ///< the same
 
   /// No change at all: training sees what evaluation sees.
   static Augment none() {
@@ -184,6 +189,7 @@ struct Augment {
     return augment;
   }
 
+  /// Whether images stay as in evaluation.
   bool does_nothing() const {
     return crop == AugmentCrop::none && flip == 0 && rotation == 0 && brightness == 0 && contrast == 0 &&
            saturation == 0;
@@ -228,6 +234,7 @@ struct Augment {
     return image;
   }
 
+  /// place() and vary(): the image as training sees it, of `size`.
   Image apply(const Image& image, const Preprocess& preprocess, Size size, const AugmentKey& key) const {
     return vary(place(image, preprocess, size, key), key);
   }

@@ -23,18 +23,20 @@
 
 namespace tl::data {
 
+/// An image and its class.
 struct Sample {
-  std::filesystem::path path;
-  Index label = -1;  ///< index of a class; -1: unknown
+  std::filesystem::path path;  ///< of the file
+  Index label = -1;            ///< index of a class; -1: unknown
 };
 
+/// Images on disk and the names of their classes.
 struct Dataset {
-  std::vector<Sample> samples;
-  std::vector<std::string> class_names;
+  std::vector<Sample> samples;           ///< in sorted order of their paths, unless made otherwise
+  std::vector<std::string> class_names;  ///< by label
 
-  Index size() const { return static_cast<Index>(samples.size()); }
-  bool empty() const { return samples.empty(); }
-  const std::vector<std::string>& classes() const { return class_names; }
+  Index size() const { return static_cast<Index>(samples.size()); }        ///< images
+  bool empty() const { return samples.empty(); }                           ///< whether it has no images
+  const std::vector<std::string>& classes() const { return class_names; }  ///< names by label
   /// Samples of each class.
   std::vector<Index> class_counts() const {
     std::vector<Index> counts(class_names.size());
@@ -57,10 +59,11 @@ struct Dataset {
 
 /// A folder of images for training: `valid` is empty unless the folder sets validation images apart.
 struct ImageFolder {
-  Dataset train, valid;
+  Dataset train;                   ///< images to learn from
+  Dataset valid;                   ///< those set apart, with the same classes
   std::vector<std::string> notes;  ///< what was left out, one sentence each
 
-  const std::vector<std::string>& classes() const { return train.class_names; }
+  const std::vector<std::string>& classes() const { return train.class_names; }  ///< names by label
 };
 
 /// True for the extensions of formats that can be read: jpg, jpeg, jpe, jfif, png, bmp.

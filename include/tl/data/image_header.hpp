@@ -17,15 +17,18 @@
 
 namespace tl::data {
 
+/// A file, or what there is of it.
 using Bytes = std::span<const std::uint8_t>;
 
+/// What can be read.
 enum class ImageFormat { jpeg, png, bmp };
 
+/// What the head of an image file tells.
 struct ImageHeader {
-  ImageFormat format = ImageFormat::jpeg;
-  Size size;                           ///< as stored, before the orientation is applied
-  int orientation = 1;                 ///< EXIF, 1..8
-  int components = 3;                  ///< JPEG only: 1 gray, 3, 4 (CMYK or YCCK)
+  ImageFormat format = ImageFormat::jpeg;  ///< by the first bytes, not by the name
+  Size size;                               ///< as stored, before the orientation is applied
+  int orientation = 1;                     ///< EXIF, 1..8
+  int components = 3;                      ///< JPEG only: 1 gray, 3, 4 (CMYK or YCCK)
   std::size_t adobe_transform_at = 0;  ///< JPEG only: offset of the transform byte in APP14, 0 without one
   bool opaque = false;                 ///< BMP only: the fourth byte of a pixel has no meaning
 };

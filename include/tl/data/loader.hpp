@@ -28,23 +28,25 @@
 
 namespace tl::data {
 
+/// Images that go through the network together.
 struct Batch {
-  Tensor<float> images;         ///< (N,3,H,W), channels_last
-  Tensor<std::int64_t> labels;  ///< (N); -1 where unknown
-  std::vector<Index> samples;   ///< the N indices into the data set
-  Index size() const { return static_cast<Index>(samples.size()); }
+  Tensor<float> images;                                              ///< (N,3,H,W), channels_last
+  Tensor<std::int64_t> labels;                                       ///< (N); -1 where unknown
+  std::vector<Index> samples;                                        ///< the N indices into the data set
+  Index size() const { return static_cast<Index>(samples.size()); }  ///< N
 };
 
 /// A file that could not be used, and why.
 struct Skipped {
-  std::filesystem::path path;
-  std::string reason;
+  std::filesystem::path path;  ///< of the file
+  std::string reason;          ///< in one sentence, with the path
 };
 
 /// One pass over the data, begun when it is made: a range of batches, to be walked once. Destroying it early
 /// stops its threads.
 class Epoch {
  public:
+  /// Pass number `epoch` from batch `first_batch` on; made by Loader::epoch.
   Epoch(std::shared_ptr<loader_impl::Source> source, std::uint64_t epoch, Index first_batch)
       : source_(std::move(source)), epoch_(epoch), order_(source_->samples()), taken_(first_batch) {
     const LoaderOptions& options = source_->options;
@@ -107,8 +109,9 @@ class Epoch {
    private:
     Epoch* epoch_ = nullptr;
   };
+  /// To be called once.
   Iterator begin() { return Iterator(this); }
-  Iterator end() { return {}; }
+  Iterator end() { return {}; }  ///< behind the last batch
 
   /// Batches of this epoch up to the one that was given last, those without a readable image among them.
   Index batches_given() const { return taken_; }
@@ -277,8 +280,8 @@ class Loader {
     return Epoch(source_, number, first_batch);
   }
 
-  const Dataset& dataset() const { return source_->dataset; }
-  const Preprocess& preprocess() const { return source_->preprocess; }
+  const Dataset& dataset() const { return source_->dataset; }           ///< whose images are given
+  const Preprocess& preprocess() const { return source_->preprocess; }  ///< what is done to each image
   /// Height and width of the images of a batch.
   Size size() const { return source_->size; }
   /// Batches of an epoch, where no whole batch is broken.

@@ -22,22 +22,23 @@
 
 namespace tl::data {
 
+/// How a Loader makes batches.
 struct LoaderOptions {
-  Index batch_size = 32;
-  bool shuffle = false;
+  Index batch_size = 32;         ///< images, at least 1
+  bool shuffle = false;          ///< in an order of each epoch's own
   bool drop_last = false;        ///< leave out a last batch of fewer than batch_size samples
   bool strict = false;           ///< a broken image is an error
   std::vector<Index> only = {};  ///< the samples to visit, as indices; none: all
-  Share share = {};  ///< of each batch; then batches of no image are given too, in step with others
-  std::uint64_t seed = 0;
+  Share share = {};        ///< of each batch; then batches of no image are given too, in step with others
+  std::uint64_t seed = 0;  ///< of order and augmentation
   std::optional<Augment> augment = {};  ///< none: images as in evaluation
   int threads = 0;                      ///< that decode; 0: one for each processor, at most 8
   Index ahead = 3;                      ///< batches in the making at one time
   /// Keep decoded images in so many bytes of memory, so that later epochs need not decode them again. With an
   /// augmentation, images are kept (and used from the start) with their shorter side at most `cache_side`.
   std::size_t cache_bytes = 0;
-  Index cache_side = 0;  ///< 0: a quarter more than the preprocessing resizes to
-  DecodeOptions decode = {};
+  Index cache_side = 0;       ///< 0: a quarter more than the preprocessing resizes to
+  DecodeOptions decode = {};  ///< how files become pixels
 };
 
 namespace loader_impl {

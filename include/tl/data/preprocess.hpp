@@ -22,16 +22,19 @@
 
 namespace tl::data {
 
+/// Which channel comes first.
 enum class ColourOrder { rgb, bgr };
 
+/// What a network expects to be done to an image. Steps are done in this order; what is left out is not
+/// done.
 struct Preprocess {
-  std::optional<Index> resize_short;  ///< the shorter side becomes this long
-  std::optional<Size> resize_exact;   ///< or: exactly this size, whatever the proportions
-  Filter filter = Filter::bilinear;
-  std::optional<Size> crop;             ///< the centre; a smaller image gets black borders
-  std::array<double, 3> mean{0, 0, 0};  ///< 0-255 scale, in the network's order of channels
-  std::array<double, 3> std{1, 1, 1};
-  ColourOrder order = ColourOrder::rgb;
+  std::optional<Index> resize_short;     ///< the shorter side becomes this long
+  std::optional<Size> resize_exact;      ///< or: exactly this size, whatever the proportions
+  Filter filter = Filter::bilinear;      ///< of the resizing
+  std::optional<Size> crop;              ///< the centre; a smaller image gets black borders
+  std::array<double, 3> mean{0, 0, 0};   ///< 0-255 scale, in the network's order of channels
+  std::array<double, 3> std{1, 1, 1};    ///< what channels are divided by, 0-255 scale
+  ColourOrder order = ColourOrder::rgb;  ///< of the channels that the network sees
 
   /// torchvision's for ImageNet: short side 256 bilinear, crop 224.
   static Preprocess imagenet() {
@@ -48,6 +51,7 @@ struct Preprocess {
   static Preprocess parse(std::string_view spec);
   /// The spec string; parse() gives the same preprocessing back.
   std::string to_string() const;
+  /// Same spec string.
   friend bool operator==(const Preprocess& a, const Preprocess& b) { return a.to_string() == b.to_string(); }
 
   /// Throws tl::Error when a value makes no sense: sizes outside 1..10000, std not above 0, ...
@@ -55,6 +59,7 @@ struct Preprocess {
 
   /// The size every image gets, where it does not depend on the image.
   std::optional<Size> fixed_size() const { return crop ? crop : resize_exact; }
+  /// The size that an image of this size gets.
   Size output_size(Size image) const {
     return crop           ? *crop
            : resize_exact ? *resize_exact
@@ -74,6 +79,7 @@ struct Preprocess {
 /// Bytes to normalised floats by three tables of 256 exactly rounded values.
 class Normaliser {
  public:
+  /// Of its mean, std and order.
   explicit Normaliser(const Preprocess& preprocess) : reversed_(preprocess.order == ColourOrder::bgr) {
     for (std::size_t c = 0; c < 3; ++c) {
       for (std::size_t v = 0; v < 256; ++v) {

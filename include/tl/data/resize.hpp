@@ -19,22 +19,31 @@
 
 namespace tl::data {
 
+/// How values between pixels are made: not at all, from a triangle, or by cubic convolution with a = -1/2.
 enum class Filter { nearest, bilinear, bicubic };
 
+/// "nearest", "bilinear" or "bicubic", as in spec strings.
 inline std::string_view name_of(Filter filter) {
   return filter == Filter::nearest ? "nearest" : filter == Filter::bilinear ? "bilinear" : "bicubic";
 }
 
 /// A part of the input in pixels, right and bottom excluded; may begin and end between pixels.
 struct Box {
-  float left = 0, top = 0, right = 0, bottom = 0;  // single precision, for Pillow's rounding
+  float left = 0;    ///< in single precision, as Pillow rounds
+  float top = 0;     ///< the same
+  float right = 0;   ///< excluded
+  float bottom = 0;  ///< excluded
 };
 
 /// A part of the output in whole pixels.
 struct Window {
-  Index top = 0, left = 0, height = 0, width = 0;
+  Index top = 0;     ///< first row
+  Index left = 0;    ///< first column
+  Index height = 0;  ///< rows
+  Index width = 0;   ///< columns
 };
 
+/// All of an image.
 inline Box whole(const Image& image) {
   return {0, 0, static_cast<float>(image.width()), static_cast<float>(image.height())};
 }
@@ -191,6 +200,7 @@ inline Image resize_window(const Image& image, Size size, Filter filter, const B
 inline Image resize(const Image& image, Index height, Index width, Filter filter, const Box& box) {
   return resize_window(image, {height, width}, filter, box, {0, 0, height, width});
 }
+/// The whole image resized to height x width.
 inline Image resize(const Image& image, Index height, Index width, Filter filter) {
   return resize(image, height, width, filter, whole(image));
 }
@@ -203,6 +213,7 @@ inline Size short_side_size(Size size, Index side) {
   return {side, side * size.width / size.height};
 }
 
+/// The whole image resized so that its shorter side is `side`.
 inline Image resize_short_side(const Image& image, Index side, Filter filter) {
   const Size size = short_side_size(image.size(), side);
   return resize(image, size.height, size.width, filter);

@@ -23,7 +23,8 @@ namespace tl::data {
 
 /// Indices of samples, ascending.
 struct Split {
-  std::vector<Index> train, valid;
+  std::vector<Index> train;  ///< to learn from
+  std::vector<Index> valid;  ///< to measure with
 };
 
 /// Samples of the same bytes together, each group ascending, groups by their first sample. Files that cannot

@@ -17,7 +17,8 @@ namespace tl {
 
 /// What a normalisation in inference does to each channel: y = scale x + shift, computed in double.
 struct ChannelScale {
-  std::vector<double> scale, shift;
+  std::vector<double> scale;  ///< (C)
+  std::vector<double> shift;  ///< (C)
 
   /// Of a node whose parameters and statistics are stored in the graph.
   template <class T>

@@ -26,27 +26,31 @@ enum class ValueKind {
   result      ///< computed by a node
 };
 
-using ValueId = int;
+using ValueId = int;  ///< an index into Graph::values()
 
+/// What nodes read and write.
 template <class T>
 struct GraphValue {
-  std::string name;
-  ValueKind kind = ValueKind::result;
-  Var<T> var{};   ///< of parameters, buffers and constants
+  std::string name;                    ///< as in the file or module
+  ValueKind kind = ValueKind::result;  ///< where its contents come from
+  Var<T> var{};                        ///< of parameters, buffers and constants
   Shape shape{};  ///< of inputs: the shape for one example, where known; otherwise of what `var` holds
 };
 
+/// One operation of a network.
 template <class T>
 struct GraphNode {
-  std::string name;
-  OperationPtr<T> operation;
-  std::vector<ValueId> inputs;
-  ValueId output = -1;
+  std::string name;             ///< as in the file or module
+  OperationPtr<T> operation;    ///< shared, never changed
+  std::vector<ValueId> inputs;  ///< in the order of the operation's arguments
+  ValueId output = -1;          ///< what it computes
 };
 
+/// A network as data: nodes in the order of execution, and the values between them.
 template <class T>
 class Graph {
  public:
+  /// `shape` is for one example, where it is known; run() takes inputs in the order of these calls.
   ValueId add_input(std::string name, const Shape& shape) {
     inputs_.push_back(add_value({std::move(name), ValueKind::input, {}, shape}));
     return inputs_.back();
@@ -65,6 +69,7 @@ class Graph {
     nodes_.push_back({std::move(name), std::move(operation), std::move(inputs), output});
     return output;
   }
+  /// The same for an operation struct.
   template <class Op>
   requires requires { Op::name; }
   ValueId add_node(std::string name, Op operation, std::vector<ValueId> inputs,
@@ -72,22 +77,26 @@ class Graph {
     return add_node(std::move(name), make_operation<T>(std::move(operation)), std::move(inputs),
                     std::move(output_name));
   }
+  /// What run() returns, in this order; throws for values that are not there.
   void set_outputs(std::vector<ValueId> outputs) {
     for (ValueId output : outputs) value(output);
     outputs_ = std::move(outputs);
   }
 
-  const std::vector<GraphNode<T>>& nodes() const { return nodes_; }
+  const std::vector<GraphNode<T>>& nodes() const { return nodes_; }  ///< in the order of execution
+  /// For passes that change a graph; inputs stay before their readers.
   std::vector<GraphNode<T>>& nodes() { return nodes_; }
-  const std::vector<GraphValue<T>>& values() const { return values_; }
+  const std::vector<GraphValue<T>>& values() const { return values_; }  ///< of every kind, by ValueId
+  /// Throws where there is no such value.
   const GraphValue<T>& value(ValueId id) const {
     TL_CHECK(id >= 0 && id < static_cast<ValueId>(values_.size()), "[graph] expected a value below ",
              values_.size(), ", got ", id);
     return values_[static_cast<std::size_t>(id)];
   }
+  /// The same for writing.
   GraphValue<T>& value(ValueId id) { return const_cast<GraphValue<T>&>(std::as_const(*this).value(id)); }
-  const std::vector<ValueId>& inputs() const { return inputs_; }
-  const std::vector<ValueId>& outputs() const { return outputs_; }
+  const std::vector<ValueId>& inputs() const { return inputs_; }    ///< in the order of run()
+  const std::vector<ValueId>& outputs() const { return outputs_; }  ///< in the order of run()'s result
 
   /// The value of a name, or -1.
   ValueId find(std::string_view name) const {

@@ -22,9 +22,11 @@
 
 namespace tl {
 
+/// A network for inference that takes a large batch a few images at a time.
 template <class T>
 class InPieces {
  public:
+  /// `whole` is the graph for inference, already fused.
   explicit InPieces(Graph<T> whole) : whole_(std::move(whole)) { find_parts(); }
 
   /// The output for a batch x, without a tape; the same as from the whole network at once, but for rounding
@@ -49,7 +51,7 @@ class InPieces {
     return parts_->rest ? run(*parts_->rest, Var<T>(std::move(between))) : Var<T>(std::move(between));
   }
 
-  const Graph<T>& whole() const { return whole_; }
+  const Graph<T>& whole() const { return whole_; }  ///< the graph as it was given
 
  private:
   static constexpr double cache_bytes = 16 << 20;  ///< half of what two cores commonly share

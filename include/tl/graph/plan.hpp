@@ -26,6 +26,7 @@ class NodeByNode {
   ~NodeByNode() { active() = saved_; }
   NodeByNode(const NodeByNode&) = delete;
   NodeByNode& operator=(const NodeByNode&) = delete;
+  /// Whether one lives on this thread.
   static bool& active() {
     thread_local bool flag = false;
     return flag;
@@ -39,6 +40,7 @@ class NodeByNode {
 template <class T>
 class PlanCache {
  public:
+  /// What runs when no gradient is asked for; made anew when the graph has changed.
   std::shared_ptr<const InPieces<T>> for_inference(const Graph<T>& graph) {
     const std::lock_guard lock(mutex_);
     if (!inference_.network || !holds(inference_, graph)) {
@@ -47,6 +49,7 @@ class PlanCache {
     return inference_.network;
   }
 
+  /// What runs in training; it shares the parameters that are trained, and is made anew like the other.
   std::shared_ptr<const Graph<T>> for_training(const Graph<T>& graph) {
     const std::lock_guard lock(mutex_);
     inference_ = {};  // the next step will change what it folded: its memory is wanted
@@ -59,6 +62,7 @@ class PlanCache {
     return training_.network;
   }
 
+  /// Forgets both, for their memory or because the graph has other nodes.
   void clear() {
     const std::lock_guard lock(mutex_);
     inference_ = {};

@@ -17,9 +17,9 @@ namespace tl {
 /// A leaf that the traced function uses, and what it is.
 template <class T>
 struct TracedLeaf {
-  std::string name;
-  ValueKind kind;
-  Var<T> var;
+  std::string name;  ///< what the graph calls it
+  ValueKind kind;    ///< parameter or buffer
+  Var<T> var;        ///< stays shared with the graph
 };
 
 namespace trace_impl {

@@ -20,6 +20,7 @@ namespace tl::io {
 /// Where the checkpoint before the last is kept.
 inline std::filesystem::path checkpoint_before(std::filesystem::path path) { return path += ".before"; }
 
+/// Whether there is a checkpoint at `path`, or the one before it.
 inline bool has_checkpoint(const std::filesystem::path& path) {
   return std::filesystem::exists(path) || std::filesystem::exists(checkpoint_before(path));
 }

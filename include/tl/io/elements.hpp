@@ -17,7 +17,8 @@ static_assert(std::endian::native == std::endian::little, "elements are read lit
 
 /// IEEE 754 binary16 as it is stored.
 struct Float16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< sign, 5 of exponent, 10 of fraction
+  /// The same number, exactly.
   explicit operator float() const {
     const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16;
     const std::uint32_t magnitude = bits & 0x7fffu;
@@ -30,18 +31,21 @@ struct Float16 {
 
 /// The upper half of a binary32.
 struct BFloat16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< sign, 8 of exponent, 7 of fraction
+  /// The same number, exactly.
   explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 };
 
 /// Element types of files of weights. Of whole numbers only the width matters: they are not read.
 enum class Element { float16, bfloat16, float32, float64, whole8, whole16, whole32, whole64 };
 
+/// Of one element.
 inline std::size_t bytes_of(Element element) {
   constexpr std::array<std::size_t, 8> bytes{2, 2, 4, 8, 1, 2, 4, 8};
   return bytes[static_cast<std::size_t>(element)];
 }
 
+/// Whether its values can be read.
 inline bool is_floating(Element element) { return element <= Element::float64; }
 
 namespace elements_impl {

@@ -18,6 +18,7 @@
 
 namespace tl::io {
 
+/// What load_weights puts up with.
 struct LoadWeightsOptions {
   /// Tensors of another shape, such as those of a head for other classes, are reported and not an error.
   bool skip_mismatched = false;
@@ -25,9 +26,12 @@ struct LoadWeightsOptions {
 
 /// What load_weights did. Names are those of the module; left over are names of the file.
 struct WeightsReport {
-  std::vector<std::string> matched, missing, left_over;
+  std::vector<std::string> matched;     ///< loaded
+  std::vector<std::string> missing;     ///< of the module, not in the file
+  std::vector<std::string> left_over;   ///< of the file, not in the module
   std::vector<std::string> mismatched;  ///< with both shapes: "fc.weight: expected (10,512), got (1000,512)"
 
+  /// Whether file and module have the same tensors.
   bool complete() const { return missing.empty() && left_over.empty() && mismatched.empty(); }
 
   /// One paragraph for people: counts, and the first names of what did not match.
@@ -43,6 +47,7 @@ struct WeightsReport {
     return result;
   }
 
+  /// The first four names, for messages.
   static std::string first_of(const std::vector<std::string>& names) {
     constexpr std::size_t shown = 4;
     std::string result;

@@ -15,14 +15,18 @@
 
 namespace tl::io {
 
+/// Text that travels with a model, as ONNX's metadata_props.
 using Metadata = std::map<std::string, std::string>;
 
 /// One name a line, in the order of the network's outputs.
 inline constexpr const char* labels_key = "tl.labels";
 /// A preprocessing specification, for example resize=256,bicubic,crop=224,mean=127,std=128,rgb.
 inline constexpr const char* preprocess_key = "tl.preprocess";
+/// A .npy file in base64 (io/reference.hpp).
 inline constexpr const char* reference_input_key = "tl.reference.input";
+/// A .npy file in base64.
 inline constexpr const char* reference_output_key = "tl.reference.output";
+/// A line for each value of the network.
 inline constexpr const char* reference_layers_key = "tl.reference.layers";
 
 /// Stores the names of the classes. They may not hold line feeds.
@@ -55,6 +59,7 @@ inline std::string preprocess_spec(const Metadata& metadata) {
   return it == metadata.end() ? std::string() : it->second;
 }
 
+/// Whether there are an input and its output.
 inline bool has_reference(const Metadata& metadata) {
   return metadata.count(reference_input_key) > 0 && metadata.count(reference_output_key) > 0;
 }

@@ -10,8 +10,8 @@ namespace tl::io {
 
 /// Tensors by name, and text beside them.
 struct NamedTensors {
-  std::map<std::string, Tensor<float>> tensors;
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, Tensor<float>> tensors;  ///< whatever the file's element type
+  std::map<std::string, std::string> metadata;   ///< empty where the format has no place for it
 };
 
 }  // namespace tl::io

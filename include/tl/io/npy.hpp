@@ -23,16 +23,18 @@ static_assert(std::endian::native == std::endian::little, ".npy files are read a
 
 /// What the header of a .npy file says.
 struct NpyHeader {
-  std::string descr;  ///< element type: "<f4", "<f8", "<i8" or "|u1"
-  bool fortran_order = false;
-  Shape shape;
+  std::string descr;            ///< element type: "<f4", "<f8", "<i8" or "|u1"
+  bool fortran_order = false;   ///< whether the first index varies fastest
+  Shape shape;                  ///< as the file has it
   std::size_t data_offset = 0;  ///< where the elements begin
 };
 
+/// What a .npy file is read to and written from.
 template <class T>
 concept NpyElement = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::int64_t> ||
     std::same_as<T, std::uint8_t>;
 
+/// The element type as the header has it, such as "<f4".
 template <NpyElement T>
 constexpr std::string_view npy_descr() {
   if constexpr (std::same_as<T, float>) return "<f4";

@@ -47,6 +47,7 @@ inline std::string find_folder(const StorageBytes& entries) {
   fail("its zip archive has no data.pkl: expected a file that torch.save wrote");
 }
 
+/// The archive that torch.save writes since PyTorch 1.6.
 inline NamedTensors decode_zip(std::string_view bytes) {
   const StorageBytes entries = zip_entries(bytes);
   const std::string folder = find_folder(entries);
@@ -79,6 +80,7 @@ inline void check_header(Unpickler& pickle) {
   TL_CHECK(is_little != nullptr && *is_little, "expected little-endian elements");
 }
 
+/// The pickles in a row that torch.save wrote before.
 inline NamedTensors decode_pickles(std::string_view bytes) {
   Unpickler pickle(bytes);
   check_header(pickle);

@@ -28,13 +28,15 @@ namespace tl::io {
 
 /// A value of a network, by a few of its elements in logical order, the first and the last among them.
 struct Fingerprint {
-  std::string name;
-  double largest = 0;  ///< absolute
-  std::vector<double> elements;
+  std::string name;              ///< of the value, in the graph
+  double largest = 0;            ///< absolute
+  std::vector<double> elements;  ///< at most a few
 };
 
+/// What a network gave when it was saved, to compare with elsewhere.
 struct Reference {
-  Tensor<float> input, output;
+  Tensor<float> input;              ///< a batch, such as (1,3,H,W)
+  Tensor<float> output;             ///< what the network made of it
   std::vector<Fingerprint> layers;  ///< in the order of computation
 };
 
@@ -61,6 +63,7 @@ inline Fingerprint parse_line(std::string_view line) {
 
 }  // namespace reference_impl
 
+/// Of a value: up to eight elements at equal distances.
 template <class T>
 Fingerprint fingerprint(std::string name, const Tensor<T>& value) {
   constexpr Index most = 8;

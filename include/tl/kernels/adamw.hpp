@@ -17,14 +17,16 @@
 
 namespace tl::kernels {
 
+/// The numbers of one update; the formula is in adamw.hpp.
 struct AdamWStep {
-  double lr = 0;
-  double beta1 = 0.9, beta2 = 0.999;
-  double eps = 1e-8;
-  double weight_decay = 0;
-  double t = 1;  ///< the number of this step, from 1
+  double lr = 0;            ///< rate
+  double beta1 = 0.9;       ///< what m keeps
+  double beta2 = 0.999;     ///< what v keeps
+  double eps = 1e-8;        ///< added to the root of v
+  double weight_decay = 0;  ///< share of w that goes, times lr
+  double t = 1;             ///< the number of this step, from 1
 
-  double rate() const { return lr / (1 - std::pow(beta1, t)); }
+  double rate() const { return lr / (1 - std::pow(beta1, t)); }        ///< what m is multiplied by
   double spread() const { return std::sqrt(1 - std::pow(beta2, t)); }  ///< what sqrt(v) is divided by
 };
 

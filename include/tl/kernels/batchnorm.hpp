@@ -46,7 +46,7 @@ struct BatchnormGradient {
   const T* gamma = nullptr;    ///< (C), null for 1
   const T* dy = nullptr;       ///< (M,C)
   const T* y = nullptr;        ///< (M,C), the output; read only when there is an activation
-  Activation activation = Activation::none;
+  Activation activation = Activation::none;  ///< what the forward pass applied last
   T* residual_gradient =
       nullptr;  ///< (M,C), where dy masked by the activation goes too; may be dy; may be null
 };
@@ -64,6 +64,8 @@ void batchnorm_backward(Index rows, Index channels, const BatchnormGradient<T>& 
 template <class T>
 void batchnorm_backward_parameters(Index rows, Index channels, const BatchnormGradient<T>& in, T* dgamma,
                                    T* dbeta);
+/// `all_rows`: M of the statistics, more than `rows` where several processes share them. dx (M,C) may be
+/// dy.
 template <class T>
 void batchnorm_backward_input(Index rows, Index channels, const BatchnormGradient<T>& in, Index all_rows,
                               const T* dgamma, const T* dbeta, T* dx);

@@ -22,8 +22,8 @@ namespace tl::kernels {
 /// What follows the sum: y = activation(sum + bias + residual); residual (n,oh,ow,o) may be null, may be y.
 template <class T>
 struct ConvEpilogue {
-  Activation activation = Activation::none;
-  const T* residual = nullptr;
+  Activation activation = Activation::none;  ///< applied last
+  const T* residual = nullptr;               ///< (n,oh,ow,o); null: none is added
 };
 
 /// Names the layout conv_pack gives the weights: equal for two shapes exactly when weights packed for one

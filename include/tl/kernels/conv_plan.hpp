@@ -19,8 +19,11 @@
 
 namespace tl::kernels {
 
+/// The sum as it stands, or Winograd's with tiles of 2x2 or 4x4 outputs (Lavin, Gray 2015,
+/// https://arxiv.org/abs/1509.09308).
 enum class ConvAlgorithm { direct, winograd_2x2, winograd_4x4 };
 
+/// "direct", "winograd 2x2" or "winograd 4x4"
 constexpr std::string_view name_of(ConvAlgorithm algorithm) {
   return algorithm == ConvAlgorithm::direct         ? "direct"
          : algorithm == ConvAlgorithm::winograd_2x2 ? "winograd 2x2"
@@ -29,11 +32,12 @@ constexpr std::string_view name_of(ConvAlgorithm algorithm) {
 
 /// The algorithm of each of the three products of a convolution.
 struct ConvPlan {
-  ConvAlgorithm forward = ConvAlgorithm::direct;
-  ConvAlgorithm backward_input = ConvAlgorithm::direct;
-  ConvAlgorithm backward_weight = ConvAlgorithm::direct;
+  ConvAlgorithm forward = ConvAlgorithm::direct;          ///< of y
+  ConvAlgorithm backward_input = ConvAlgorithm::direct;   ///< of dx
+  ConvAlgorithm backward_weight = ConvAlgorithm::direct;  ///< of dw
 
-  friend bool operator==(const ConvPlan&, const ConvPlan&) = default;
+  friend bool operator==(const ConvPlan&, const ConvPlan&) = default;  ///< all three equal
+  /// For messages: "forward direct, backward input ..."
   friend std::ostream& operator<<(std::ostream& out, const ConvPlan& plan) {
     return out << "forward " << name_of(plan.forward) << ", backward input " << name_of(plan.backward_input)
                << ", backward weight " << name_of(plan.backward_weight);
@@ -100,6 +104,7 @@ ConvPlan conv_plan(const ConvShape& s) {
 /// and comparisons.
 class ScopedConvPlan {
  public:
+  /// Of the whole process, until the scope ends.
   explicit ScopedConvPlan(ConvAlgorithm algorithm) : before_(internal::conv_wish().exchange(algorithm)) {}
   ScopedConvPlan(const ScopedConvPlan&) = delete;
   ScopedConvPlan& operator=(const ScopedConvPlan&) = delete;

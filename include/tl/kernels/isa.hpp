@@ -29,6 +29,7 @@ namespace tl::kernels {
 /// portable: 128-bit vectors of the compiler; avx2: AVX2 and FMA; avx512: AVX-512 F, BW, DQ and VL.
 enum class Isa { portable, avx2, avx512 };
 
+/// "portable", "avx2" or "avx512", as TL_ISA takes it
 constexpr std::string_view name_of(Isa isa) {
   return isa == Isa::portable ? "portable" : isa == Isa::avx2 ? "avx2" : "avx512";
 }
@@ -75,6 +76,7 @@ inline Isa active_isa() { return internal::chosen_isa().load(std::memory_order_r
 /// Makes the kernels of the whole process use one available instruction set for a while: for tests.
 class ScopedIsa {
  public:
+  /// Until the scope ends; throws tl::Error where the processor does not have it.
   explicit ScopedIsa(Isa isa)
       : before_(internal::chosen_isa().exchange(internal::choose_isa(name_of(isa).data()))) {}
   ScopedIsa(const ScopedIsa&) = delete;

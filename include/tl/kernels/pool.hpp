@@ -20,13 +20,22 @@
 
 namespace tl::kernels {
 
+/// Extents of one pooling, channels-last; adaptive pooling reads n, h, w, c, oh and ow.
 struct PoolShape {
-  Index n = 0, h = 0, w = 0, c = 0;
-  Index oh = 0, ow = 0;
-  Index kh = 1, kw = 1;
-  Index stride_h = 1, stride_w = 1;
-  Index pad_top = 0, pad_left = 0;
-  Index dilation_h = 1, dilation_w = 1;
+  Index n = 0;           ///< images
+  Index h = 0;           ///< rows of x
+  Index w = 0;           ///< columns of x
+  Index c = 0;           ///< channels
+  Index oh = 0;          ///< rows of y
+  Index ow = 0;          ///< columns of y
+  Index kh = 1;          ///< rows of a window
+  Index kw = 1;          ///< columns of a window
+  Index stride_h = 1;    ///< rows from one window to the next
+  Index stride_w = 1;    ///< columns alike
+  Index pad_top = 0;     ///< rows above x
+  Index pad_left = 0;    ///< columns before x
+  Index dilation_h = 1;  ///< rows from one row of a window to the next
+  Index dilation_w = 1;  ///< columns alike
 };
 
 /// Greatest value of each window; NaN when one is NaN; -infinity for a window without pixels. argmax (shape
@@ -44,8 +53,9 @@ void max_pool_backward(const PoolShape& shape, const T* dy, const std::int32_t* 
 /// (PyTorch's rule: what ceil mode adds beyond them is not counted). Otherwise an average is over the pixels
 /// inside the image.
 struct AverageCount {
-  bool include_pad = false;
-  Index pad_bottom = 0, pad_right = 0;
+  bool include_pad = false;  ///< whether pixels of the padding are divided by too
+  Index pad_bottom = 0;      ///< rows below x
+  Index pad_right = 0;       ///< columns behind x
 };
 
 /// Mean of each window; 0 for a window without pixels.

@@ -16,15 +16,18 @@
 
 namespace tl::kernels {
 
+/// Bits behind the point of a weight.
 inline constexpr int resample_bits = 22;
 
 /// What every output position of one axis is made of: positions first[i] .. first[i] + count[i] - 1 of the
 /// input with weights[i * stride ...]; the stride is a multiple of 4, weights beyond count are 0.
 struct ResampleTaps {
-  std::vector<std::int32_t> first, count, weights;
-  Index stride = 0;
+  std::vector<std::int32_t> first;    ///< (positions)
+  std::vector<std::int32_t> count;    ///< (positions)
+  std::vector<std::int32_t> weights;  ///< (positions * stride), in units of 2^-22
+  Index stride = 0;                   ///< weights a position
 
-  Index size() const { return static_cast<Index>(first.size()); }
+  Index size() const { return static_cast<Index>(first.size()); }  ///< output positions
 };
 
 /// Along rows: x (rows, width_in, 3), rows row_bytes apart, to y (rows, taps.size(), 3) without gaps.

@@ -14,16 +14,18 @@ namespace tl::kernels {
 /// One of the convolutions: its weights as conv_pack left them; bias (o) may be null.
 template <class T>
 struct ConvStage {
-  ConvShape shape{};
-  const T* packed = nullptr;
-  const T* bias = nullptr;
-  Activation activation = Activation::none;
+  ConvShape shape{};                         ///< extents, strides, padding
+  const T* packed = nullptr;                 ///< weights
+  const T* bias = nullptr;                   ///< (o), null for 0
+  Activation activation = Activation::none;  ///< applied to the sum
 };
 
 /// Without a first convolution, first.packed is null.
 template <class T>
 struct SeparableConv {
-  ConvStage<T> first{}, depthwise{}, pointwise{};
+  ConvStage<T> first{};         ///< before the depthwise one; may be missing
+  ConvStage<T> depthwise{};     ///< one filter a channel
+  ConvStage<T> pointwise{};     ///< 1 x 1
   const T* residual = nullptr;  ///< added before the last activation; (n,oh,ow,o), may be null, may be y
 };
 

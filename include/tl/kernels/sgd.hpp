@@ -16,13 +16,14 @@
 
 namespace tl::kernels {
 
+/// The numbers of one update; the formula is in sgd.hpp.
 struct SgdStep {
-  double lr = 0;
-  double momentum = 0;
-  double dampening = 0;
-  double weight_decay = 0;
-  bool nesterov = false;
-  bool first = false;  ///< the first step of this array: v is written, not read
+  double lr = 0;            ///< rate
+  double momentum = 0;      ///< what v keeps
+  double dampening = 0;     ///< share of the gradient that v does not take
+  double weight_decay = 0;  ///< times w, added to the gradient
+  bool nesterov = false;    ///< whether w also moves by the gradient itself
+  bool first = false;       ///< the first step of this array: v is written, not read
 };
 
 /// Updates w (n) and v (n) from dw (n). v is neither read nor written when the momentum is 0, and may be

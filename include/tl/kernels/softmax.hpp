@@ -20,6 +20,7 @@
 
 namespace tl::kernels {
 
+/// Each row of x (R,C) becomes positive numbers of sum 1.
 template <class T>
 void softmax_forward(Index rows, Index columns, const T* x, T* y);
 
@@ -27,6 +28,7 @@ void softmax_forward(Index rows, Index columns, const T* x, T* y);
 template <class T>
 void softmax_backward(Index rows, Index columns, const T* y, const T* dy, T* dx);
 
+/// The logarithm of softmax, exact where that is 0.
 template <class T>
 void log_softmax_forward(Index rows, Index columns, const T* x, T* y);
 

@@ -3,6 +3,7 @@
 
 namespace tl::kernels {
 
+/// `no`: as stored; `yes`: rows are columns.
 enum class Trans { no, yes };
 
 }  // namespace tl::kernels

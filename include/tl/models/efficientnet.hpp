@@ -24,6 +24,7 @@ namespace tl::models {
 template <std::floating_point T>
 class SameConv2d final : public nn::Module<T> {
  public:
+  /// Reads in, out, kernel, stride and groups; the weight is Kaiming normal.
   explicit SameConv2d(const nn::Conv2dOptions& o)
       : operation_{.stride = {o.stride, o.stride}, .groups = o.groups},
         weight_(
@@ -61,10 +62,12 @@ std::shared_ptr<nn::BatchNorm2d<T>> batch_norm_of(Index channels) {
 
 }  // namespace efficientnet_impl
 
+/// What a block is built of.
 struct EfficientNetBlockOptions {
-  Index in = 0, out = 0;
-  Index kernel = 3;
-  Index stride = 1;
+  Index in = 0;         ///< channels of the input
+  Index out = 0;        ///< channels of the output
+  Index kernel = 3;     ///< height and width of the depthwise window
+  Index stride = 1;     ///< of the depthwise convolution; 1 keeps the extents
   Index expansion = 6;  ///< 1: depthwise-separable, without the first convolution
 };
 
@@ -72,6 +75,7 @@ struct EfficientNetBlockOptions {
 template <std::floating_point T>
 class EfficientNetBlock final : public nn::Module<T> {
  public:
+  /// Adds x where stride is 1 and in = out.
   explicit EfficientNetBlock(const EfficientNetBlockOptions& o) : adds_(o.stride == 1 && o.in == o.out) {
     const Index wide = o.in * o.expansion;
     const bool expands = o.expansion > 1;
@@ -106,9 +110,11 @@ class EfficientNetBlock final : public nn::Module<T> {
   std::vector<Unit> units_;
 };
 
+/// (N,3,H,W) -> logits (N,classes); made for 224 x 224 pixels.
 template <std::floating_point T = float>
 class EfficientNetLite0 final : public nn::Module<T> {
  public:
+  /// With new weights; parameters are named as in timm's tf_efficientnet_lite0.
   explicit EfficientNetLite0(Index classes) {
     struct Stage {
       Index blocks, kernel, stride, expansion, channels;
@@ -141,6 +147,7 @@ class EfficientNetLite0 final : public nn::Module<T> {
         "classifier", std::make_shared<nn::Dense<T>>(nn::DenseOptions{.in = features, .out = classes}));
   }
 
+  /// Images (N,3,H,W) -> logits (N,classes)
   Var<T> forward(const Var<T>& x) override {
     Var<T> y = relu6(bn1_->forward(conv_stem_->forward(x)));
     y = relu6(bn2_->forward(conv_head_->forward(blocks_->forward(y))));

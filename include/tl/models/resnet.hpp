@@ -13,16 +13,18 @@
 
 namespace tl::models {
 
+/// What comes before the stages: `large_image` divides height and width by 4, `small_image` by its stride.
 enum class Stem { large_image, small_image };
 
+/// What a residual network is built of.
 struct ResNetOptions {
   std::vector<Index> blocks{2, 2, 2, 2};  ///< blocks of each stage
   std::vector<Index> channels{64, 128, 256,
                               512};  ///< channels of each stage, before a bottleneck's expansion
-  bool bottleneck = false;
-  Stem stem = Stem::large_image;
-  Index stem_stride = 1;  ///< of the small-image stem's convolution
-  Index classes = 1000;
+  bool bottleneck = false;           ///< blocks of 1x1, 3x3 and 1x1 convolutions instead of two 3x3
+  Stem stem = Stem::large_image;     ///< what comes before the stages
+  Index stem_stride = 1;             ///< of the small-image stem's convolution
+  Index classes = 1000;              ///< width of the output
 };
 
 /// conv1-bn1-relu-conv2-bn2 (basic) or conv1-bn1-relu-conv2-bn2-relu-conv3-bn3 (bottleneck), + shortcut,
@@ -30,8 +32,10 @@ struct ResNetOptions {
 template <std::floating_point T>
 class ResNetBlock final : public nn::Module<T> {
  public:
+  /// How much wider a bottleneck's output is than its 3x3 convolution.
   static constexpr Index expansion = 4;
 
+  /// `width` is the channels of the 3x3 convolutions, `stride` of the first of them.
   ResNetBlock(Index in, Index width, Index stride, bool bottleneck) {
     const Index out = bottleneck ? width * expansion : width;
     if (bottleneck) {
@@ -76,9 +80,11 @@ class ResNetBlock final : public nn::Module<T> {
   nn::ModulePtr<T> shortcut_;
 };
 
+/// (N,3,H,W) -> logits (N,classes).
 template <std::floating_point T = float>
 class ResNet final : public nn::Module<T> {
  public:
+  /// With new weights; throws where blocks and channels differ in number.
   explicit ResNet(const ResNetOptions& o) : stem_(o.stem) {
     TL_CHECK(!o.blocks.empty() && o.blocks.size() == o.channels.size(),
              "[resnet] expected as many stages in blocks as in channels, got ", o.blocks.size(), " and ",
@@ -105,6 +111,7 @@ class ResNet final : public nn::Module<T> {
         this->add_module("fc", std::make_shared<nn::Dense<T>>(nn::DenseOptions{.in = in, .out = o.classes}));
   }
 
+  /// Images (N,3,H,W) -> logits (N,classes)
   Var<T> forward(const Var<T>& x) override {
     Var<T> y = relu(bn1_->forward(conv1_->forward(x)));
     if (stem_ == Stem::large_image) {
@@ -120,14 +127,17 @@ class ResNet final : public nn::Module<T> {
   std::vector<nn::ModulePtr<T>> stages_;
 };
 
+/// 18 layers, basic blocks; 11.7 million parameters with 1000 classes.
 template <std::floating_point T = float>
 std::shared_ptr<ResNet<T>> resnet18(Index classes = 1000) {
   return std::make_shared<ResNet<T>>(ResNetOptions{.classes = classes});
 }
+/// 34 layers, basic blocks; 21.8 million parameters with 1000 classes.
 template <std::floating_point T = float>
 std::shared_ptr<ResNet<T>> resnet34(Index classes = 1000) {
   return std::make_shared<ResNet<T>>(ResNetOptions{.blocks = {3, 4, 6, 3}, .classes = classes});
 }
+/// 50 layers, bottlenecks; 25.6 million parameters with 1000 classes.
 template <std::floating_point T = float>
 std::shared_ptr<ResNet<T>> resnet50(Index classes = 1000) {
   return std::make_shared<ResNet<T>>(

@@ -17,10 +17,13 @@
 
 namespace tl::nn {
 
+/// How many inputs and outputs of a layer one of its values meets.
 struct Fan {
-  Index in = 1, out = 1;
+  Index in = 1;   ///< products that an output sums
+  Index out = 1;  ///< outputs that an input reaches
 };
 
+/// Of a weight (O,I) or (O,I,KH,KW): I KH KW and O KH KW; throws below rank 2.
 inline Fan fan_of(const Shape& weight) {
   TL_CHECK(weight.rank() >= 2, "[init] expected a weight (O,I,..), got ", weight);
   Index window = 1;
@@ -28,6 +31,7 @@ inline Fan fan_of(const Shape& weight) {
   return {weight[1] * window, weight[0] * window};
 }
 
+/// Values of N(0, deviation^2).
 template <class T>
 Tensor<T> random_normal(const Shape& shape, double deviation, Rng stream) {
   Tensor<T> x = Tensor<T>::empty(shape);
@@ -36,6 +40,7 @@ Tensor<T> random_normal(const Shape& shape, double deviation, Rng stream) {
   return x;
 }
 
+/// Values of U(-bound, bound).
 template <class T>
 Tensor<T> random_uniform(const Shape& shape, double bound, Rng stream) {
   Tensor<T> x = Tensor<T>::empty(shape);
@@ -59,6 +64,7 @@ Tensor<T> kaiming_uniform(const Shape& shape, Rng stream) {
                            stream);
 }
 
+/// U(-b, b), b = sqrt(6 / (fan_in + fan_out))  (Glorot, Bengio 2010)
 template <class T>
 Tensor<T> xavier_uniform(const Shape& shape, Rng stream) {
   const Fan fan = fan_of(shape);

@@ -13,6 +13,7 @@ namespace tl {
 template <class T>
 class Model final : public nn::Module<T> {
  public:
+  /// Its parameters and buffers are the graph's, under the graph's names.
   explicit Model(Graph<T> graph) : graph_(std::move(graph)) { refresh(); }
 
   Var<T> forward(const Var<T>& x) override { return run(x, {.training = this->is_training()}); }
@@ -23,6 +24,7 @@ class Model final : public nn::Module<T> {
     return run(Var<T>(x), {}).value();
   }
 
+  /// As it was imported or traced, not as it runs.
   const Graph<T>& graph() const { return graph_; }
 
   /// Changes the graph, then finds parameters and buffers anew.
@@ -32,7 +34,9 @@ class Model final : public nn::Module<T> {
     refresh();
   }
 
+  /// Text that travels with the network: labels, preprocessing, origin.
   std::map<std::string, std::string>& metadata() { return graph_.metadata; }
+  /// The same for reading.
   const std::map<std::string, std::string>& metadata() const { return graph_.metadata; }
 
  private:

@@ -15,10 +15,11 @@
 
 namespace tl::nn {
 
+/// A parameter or buffer and its name.
 template <class T>
 struct Named {
-  std::string name;
-  Var<T> var;
+  std::string name;  ///< with those of the modules around it, such as "layer1.0.conv1.weight"
+  Var<T> var;        ///< a handle: what is written to it arrives in the module
 };
 
 /// True when `pattern` matches the whole name; '*' stands for any characters and '?' for one.
@@ -42,6 +43,8 @@ inline bool glob_match(std::string_view pattern, std::string_view name) {
   return p == pattern.size();
 }
 
+/// A part of a network: a function of images (N,C,H,W) or rows (N,C) with named parameters, buffers and
+/// children.
 template <class T>
 class Module {
  public:
@@ -50,8 +53,9 @@ class Module {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
+  /// The output for a batch; throws tl::Error where the shape does not fit. Recorded on the tape.
   virtual Var<T> forward(const Var<T>& x) = 0;
-  Var<T> operator()(const Var<T>& x) { return forward(x); }
+  Var<T> operator()(const Var<T>& x) { return forward(x); }  ///< forward(x)
 
   /// All parameters, those of children included, named like "layer1.0.conv1.weight".
   std::vector<Named<T>> parameters() const { return collect(&Module::parameters_); }
@@ -71,18 +75,21 @@ class Module {
     training_ = on;
     for (auto& [name, child] : children_) child->train(on);
   }
-  void eval() { train(false); }
-  bool is_training() const { return training_; }
+  void eval() { train(false); }                   ///< train(false)
+  bool is_training() const { return training_; }  ///< as the last train() or eval() left it; true at first
 
   /// Freezes the parameters whose names match a glob; returns how many matched.
   Index freeze(std::string_view pattern = "*") { return set_trainable(pattern, false); }
+  /// Trains the parameters whose names match a glob again; returns how many matched.
   Index unfreeze(std::string_view pattern = "*") { return set_trainable(pattern, true); }
 
+  /// Forgets the gradients of all parameters, those of children included.
   void zero_grad() {
     for (Named<T>& p : parameters()) p.var.zero_grad();
   }
 
  protected:
+  /// A trained parameter of this module; returns the handle to compute with.
   Var<T> add_parameter(std::string name, Tensor<T> value) {
     return parameters_.emplace_back(Named<T>{std::move(name), Var<T>(std::move(value), true)}).var;
   }
@@ -90,15 +97,19 @@ class Module {
   void share_parameter(std::string name, Var<T> var) {
     parameters_.push_back({std::move(name), std::move(var)});
   }
+  /// A buffer that already exists elsewhere, shared with it.
   void share_buffer(std::string name, Var<T> var) { buffers_.push_back({std::move(name), std::move(var)}); }
+  /// State that is saved but not trained; returns the handle.
   Var<T> add_buffer(std::string name, Tensor<T> value) {
     return buffers_.emplace_back(Named<T>{std::move(name), Var<T>(std::move(value))}).var;
   }
+  /// Makes `child` a part of this module; its names begin with `name` and a point.
   template <class M>
   std::shared_ptr<M> add_module(std::string name, std::shared_ptr<M> child) {
     children_.emplace_back(std::move(name), child);
     return child;
   }
+  /// Forgets own parameters and buffers, not those of children, to list them anew.
   void clear_parameters() {
     parameters_.clear();
     buffers_.clear();
@@ -111,6 +122,7 @@ class Module {
     }
     return true;
   }
+  /// Training, but for a module whose own parameters are all frozen.
   Mode mode() const { return {.training = training_ && !frozen()}; }
 
  private:
@@ -138,6 +150,7 @@ class Module {
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
 };
 
+/// Modules are shared, so that networks may use one twice.
 template <class T>
 using ModulePtr = std::shared_ptr<Module<T>>;
 

@@ -15,6 +15,7 @@
 
 namespace tl::nn {
 
+/// Some rows of a table (V,D) as a leaf of their own, so that a step costs what it reads and not the table.
 template <std::floating_point T = float>
 class TableRows {
  public:
@@ -42,7 +43,7 @@ class TableRows {
     rows_ = Var<T>(std::move(rows), table_.requires_grad());
   }
 
-  const Var<T>& table() const { return table_; }
+  const Var<T>& table() const { return table_; }  ///< (V,D), as it was given
   /// The rows of the table, each once, (U).
   const std::vector<Index>& indices() const { return used_; }
   /// (U,D), in the order of their first use; requires a gradient when the table does.

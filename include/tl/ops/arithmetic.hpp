@@ -109,7 +109,7 @@ struct Pow {
 /// y = x^p, element by element      dx = dy * p x^(p-1)
 struct Power {
   static constexpr std::string_view name = "power";
-  double exponent = 1;
+  double exponent = 1;  ///< p; with a fraction, negative x give NaN
 
   Shape infer(const Shape& x) const { return x; }
   template <class T>

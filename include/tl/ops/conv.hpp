@@ -11,14 +11,20 @@
 
 namespace tl::ops {
 
+/// Extents or steps along the two axes of an image, in pixels.
 struct Size2 {
-  Index h = 1, w = 1;
-  friend bool operator==(const Size2&, const Size2&) = default;
+  Index h = 1;                                                   ///< along the height
+  Index w = 1;                                                   ///< along the width
+  friend bool operator==(const Size2&, const Size2&) = default;  ///< both equal
 };
 
+/// How many rows and columns of zeros are put around an image.
 struct Padding2 {
-  Index top = 0, left = 0, bottom = 0, right = 0;
-  friend bool operator==(const Padding2&, const Padding2&) = default;
+  Index top = 0;                                                       ///< rows above
+  Index left = 0;                                                      ///< columns before
+  Index bottom = 0;                                                    ///< rows below
+  Index right = 0;                                                     ///< columns behind
+  friend bool operator==(const Padding2&, const Padding2&) = default;  ///< all four equal
 };
 
 /// The extent of a sliding window's result; with `ceil`, a last window may start inside and end beyond the
@@ -36,12 +42,14 @@ inline Index window_extent(std::string_view name, Index in, Index before, Index 
   return out;
 }
 
+/// Cross-correlation of images with a bank of filters; the formula is in ops/conv.hpp.
+///   x:(N,C,H,W)  w:(O,C/G,KH,KW)  b:(O), may be left out  ->  y:(N,O,OH,OW)
 struct Conv2d {
   static constexpr std::string_view name = "conv2d";
-  Size2 stride{};
-  Padding2 padding{};
-  Size2 dilation{};
-  Index groups = 1;
+  Size2 stride{};      ///< pixels of x from one output to the next
+  Padding2 padding{};  ///< zeros around x
+  Size2 dilation{};    ///< pixels of x from one weight to the next; 1: none is left out
+  Index groups = 1;    ///< G, which divides C and O; C of them is depthwise
 
   Shape infer(const Shape& x, const Shape& w) const {
     TL_CHECK(x.rank() == 4 && w.rank() == 4 && groups >= 1 && x[1] == w[1] * groups && w[0] % groups == 0,

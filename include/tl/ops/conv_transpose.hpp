@@ -11,13 +11,16 @@
 
 namespace tl::ops {
 
+/// The gradient of a convolution with respect to its image, as a layer that enlarges.
+///   x:(N,C,H,W)  w:(C,O/G,KH,KW)  b:(O), may be left out  ->  y:(N,O,OH,OW)
+///   OH = (H - 1) stride + dilation (KH - 1) + 1 + output_padding - top - bottom, OW alike
 struct ConvTranspose2d {
   static constexpr std::string_view name = "conv_transpose2d";
-  Size2 stride{};
-  Padding2 padding{};
-  Size2 dilation{};
-  Size2 output_padding{0, 0};
-  Index groups = 1;
+  Size2 stride{};              ///< pixels of y from one input to the next
+  Padding2 padding{};          ///< what is cut off y's borders
+  Size2 dilation{};            ///< pixels of y from one weight to the next
+  Size2 output_padding{0, 0};  ///< rows and columns of y added below and behind
+  Index groups = 1;            ///< G, which divides C and O
 
   Shape infer(const Shape& x, const Shape& w) const {
     TL_CHECK(x.rank() == 4 && w.rank() == 4 && groups >= 1 && x[1] == w[0] && w[0] % groups == 0,

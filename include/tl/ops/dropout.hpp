@@ -7,9 +7,11 @@
 
 namespace tl::ops {
 
+/// In training each value is 0 with the probability and otherwise divided by 1 - probability; in inference
+/// y = x (Srivastava et al. 2014).
 struct Dropout {
   static constexpr std::string_view name = "dropout";
-  double probability = 0.5;
+  double probability = 0.5;  ///< of becoming 0, in [0, 1)
 
   Shape infer(const Shape& x) const {
     TL_CHECK(probability >= 0 && probability < 1, "[dropout] expected a probability in [0, 1), got ",

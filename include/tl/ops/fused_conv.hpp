@@ -10,10 +10,11 @@
 
 namespace tl::ops {
 
+/// y = activation(conv(x, w) + b + r), for inference; r:(N,O,OH,OW) may be left out. It has no gradient.
 struct FusedConv2d {
   static constexpr std::string_view name = "fused_conv2d";
-  Conv2d convolution{};
-  kernels::Activation activation = kernels::Activation::none;
+  Conv2d convolution{};                                        ///< stride, padding, dilation and groups
+  kernels::Activation activation = kernels::Activation::none;  ///< what is applied last
 
   Shape infer(const Shape& x, const Shape& w, const Shape& b) const { return convolution.infer(x, w, b); }
   Shape infer(const Shape& x, const Shape& w, const Shape& b, const Shape& r) const {

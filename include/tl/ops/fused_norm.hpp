@@ -8,10 +8,11 @@
 
 namespace tl::ops {
 
+/// y = activation(batch_norm(x) + r), for training and inference; r of x's shape may be left out.
 struct FusedBatchNorm {
   static constexpr std::string_view name = "fused_batch_norm";
-  BatchNorm norm{};
-  kernels::Activation activation = kernels::Activation::none;
+  BatchNorm norm{};                                            ///< epsilon and momentum
+  kernels::Activation activation = kernels::Activation::none;  ///< what is applied last
 
   Shape infer(const Shape& x, const Shape& gamma, const Shape& beta, const Shape& mean,
               const Shape& var) const {

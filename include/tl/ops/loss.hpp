@@ -12,8 +12,8 @@ namespace tl::ops {
 /// weights.
 struct CrossEntropy {
   static constexpr std::string_view name = "cross_entropy";
-  Tensor<std::int64_t> labels;
-  double smoothing = 0;
+  Tensor<std::int64_t> labels;     ///< (N), each in [0,C)
+  double smoothing = 0;            ///< share of the target spread over all classes, in [0, 1]
   Tensor<double> class_weights{};  ///< undefined: all 1
 
   Shape infer(const Shape& x) const {

@@ -32,28 +32,34 @@ struct Reads {
   bool output = false;   ///< the operation's result
   bool context = false;  ///< what forward kept with Context::keep
 };
+/// For Reads::inputs: the values of all inputs, however many.
 inline constexpr unsigned all_inputs = ~0u;
 
 /// Whether forward trains or infers.
 struct Mode {
-  bool training = false;
+  bool training = false;  ///< true: dropout drops, batch normalisation uses the batch
 };
 
 /// What forward may know about the call, and where it keeps intermediate results for its gradient.
 template <class T>
 class Context {
  public:
+  /// `recording`: the call may be followed by a gradient.
   Context(Mode mode, bool recording) : mode_(mode), recording_(recording) {}
 
-  bool training() const { return mode_.training; }
+  bool training() const { return mode_.training; }  ///< whether forward trains
   /// True when a gradient that reads kept values may follow.
   bool recording() const { return recording_; }
+  /// Random numbers of this call alone, keyed by the step and the operation's place in it (RandomScope).
   Rng random_stream() const { return RandomScope::next_stream(); }
 
+  /// Keeps a value for backward, where Saved::kept(i) gives it back; i counts the calls from 0.
   void keep(Tensor<T> value) { kept_.push_back(std::move(value)); }
+  /// Keeps indices for backward; one tensor, the last one given.
   void keep_indices(Tensor<std::int32_t> indices) { indices_ = std::move(indices); }
 
-  const std::vector<Tensor<T>>& kept() const { return kept_; }
+  const std::vector<Tensor<T>>& kept() const { return kept_; }  ///< what keep() was given, in order
+  /// Undefined when keep_indices() was not called.
   const Tensor<std::int32_t>& kept_indices() const { return indices_; }
 
  private:
@@ -67,6 +73,7 @@ class Context {
 template <class T>
 class Saved {
  public:
+  /// Shapes and layouts of the inputs, and what forward kept; values come by save_input and save_output.
   Saved(std::string_view operation, std::vector<Shape> input_shapes, std::vector<Layout> input_layouts,
         Context<T> context)
       : operation_(operation),
@@ -75,16 +82,24 @@ class Saved {
         inputs_(shapes_.size()),
         context_(std::move(context)) {}
 
+  /// Keeps input i; copies no elements.
   void save_input(int i, const Tensor<T>& value) { inputs_[static_cast<std::size_t>(i)] = Versioned(value); }
+  /// Keeps the operation's result; copies no elements.
   void save_output(const Tensor<T>& value) { output_ = Versioned(value); }
 
+  /// Of the call that is differentiated.
   int input_count() const { return static_cast<int>(shapes_.size()); }
+  /// Of input i; known whether or not its value was kept.
   const Shape& input_shape(int i) const { return shapes_[static_cast<std::size_t>(i)]; }
-  Layout input_layout(int i) const { return layouts_[static_cast<std::size_t>(i)]; }
+  Layout input_layout(int i) const { return layouts_[static_cast<std::size_t>(i)]; }  ///< of input i
+  /// Input i; throws where reads() did not name it or it was written to since.
   const Tensor<T>& input(int i) const { return get(inputs_[static_cast<std::size_t>(i)]); }
+  /// The operation's result; throws as input() does.
   const Tensor<T>& output() const { return get(output_); }
-  const Context<T>& context() const { return context_; }
+  const Context<T>& context() const { return context_; }  ///< as forward left it
+  /// The value of the i-th Context::keep.
   const Tensor<T>& kept(int i) const { return context_.kept().at(static_cast<std::size_t>(i)); }
+  /// What Context::keep_indices was given.
   const Tensor<std::int32_t>& kept_indices() const { return context_.kept_indices(); }
 
  private:
@@ -116,10 +131,14 @@ class Saved {
 template <class T>
 class GradSink {
  public:
+  /// `wanted`: for each input, whether its gradient is asked for.
   explicit GradSink(std::vector<bool> wanted) : wanted_(std::move(wanted)), gradients_(wanted_.size()) {}
 
+  /// Whether the gradient of input i is asked for.
   bool wants(int i) const { return wanted_[static_cast<std::size_t>(i)]; }
+  /// Hands over the gradient of input i, of that input's shape; at most once an input.
   void add(int i, Tensor<T> gradient) { gradients_[static_cast<std::size_t>(i)] = std::move(gradient); }
+  /// Of input i; undefined when none was added.
   Tensor<T>& gradient(int i) { return gradients_[static_cast<std::size_t>(i)]; }
 
  private:
@@ -132,11 +151,16 @@ template <class T>
 class Operation {
  public:
   virtual ~Operation() = default;
+  /// Such as "linear"; the same for every operation of a kind.
   virtual std::string_view name() const = 0;
+  /// The result's shape; throws tl::Error where the inputs are too many, too few or do not fit together.
   virtual Shape infer(std::span<const Shape> inputs) const = 0;
+  /// The result of the inputs, which have the shapes that infer() accepts.
   virtual Tensor<T> forward(Context<T>& context, std::span<const Tensor<T>> inputs) const = 0;
-  virtual bool differentiable() const = 0;
+  virtual bool differentiable() const = 0;  ///< false: backward() throws
+  /// What backward() reads for the gradient of one input.
   virtual Reads reads(int input, Mode mode) const = 0;
+  /// Gives `sink` the gradients it wants, from `dy`, the gradient of the result, of its shape.
   virtual void backward(const Saved<T>& saved, const Tensor<T>& dy, GradSink<T>& sink) const = 0;
 
   /// The operation itself when it is an Op, else nullptr.
@@ -146,10 +170,11 @@ class Operation {
   }
 
  protected:
-  virtual const std::type_info& type() const = 0;
-  virtual const void* address() const = 0;
+  virtual const std::type_info& type() const = 0;  ///< of the operation that is held
+  virtual const void* address() const = 0;         ///< of the operation that is held
 };
 
+/// Operations do not change, so that tapes and graphs share them.
 template <class T>
 using OperationPtr = std::shared_ptr<const Operation<T>>;
 
@@ -261,6 +286,8 @@ class Holder final : public Operation<T> {
 
 }  // namespace operation_impl
 
+/// Puts an operation struct behind the interface; `Op` follows the protocol at the top of
+/// ops/operation.hpp.
 template <class T, class Op>
 OperationPtr<T> make_operation(Op op) {
   return std::make_shared<const operation_impl::Holder<T, Op>>(std::move(op));

@@ -10,18 +10,20 @@ namespace tl::ops {
 
 /// The sliding window that max and average pooling share.
 struct PoolWindow {
-  Size2 kernel{};
-  Size2 stride{};
-  Padding2 padding{};
-  Size2 dilation{};
-  bool ceil = false;  ///< a last window may reach beyond the padding (ONNX ceil_mode)
+  Size2 kernel{};      ///< extents of the window
+  Size2 stride{};      ///< pixels from one window to the next
+  Padding2 padding{};  ///< pixels around the image; a maximum ignores them
+  Size2 dilation{};    ///< pixels from one pixel of a window to the next; 1: none is left out
+  bool ceil = false;   ///< a last window may reach beyond the padding (ONNX ceil_mode)
 
+  /// The result's shape for x:(N,C,H,W); `name` is the operation's, for messages.
   Shape infer(std::string_view name, const Shape& x) const {
     TL_CHECK(x.rank() == 4, "[", name, "] expected x(N,C,H,W), got ", x);
     return {x[0], x[1],
             window_extent(name, x[2], padding.top, padding.bottom, kernel.h, stride.h, dilation.h, ceil),
             window_extent(name, x[3], padding.left, padding.right, kernel.w, stride.w, dilation.w, ceil)};
   }
+  /// The same for the kernels; y is what infer() says of x.
   kernels::PoolShape kernel_shape(const Shape& x, const Shape& y) const {
     return {.n = x[0],
             .h = x[2],
@@ -43,7 +45,7 @@ struct PoolWindow {
 /// Greatest value of each window; the gradient goes to the pixel it came from.
 struct MaxPool2d {
   static constexpr std::string_view name = "max_pool2d";
-  PoolWindow window{};
+  PoolWindow window{};  ///< which pixels each value is made of
 
   Shape infer(const Shape& x) const { return window.infer(name, x); }
   template <class T>
@@ -71,8 +73,8 @@ struct MaxPool2d {
 /// Mean of each window; padding counts as zeros only with include_padding.
 struct AveragePool2d {
   static constexpr std::string_view name = "average_pool2d";
-  PoolWindow window{};
-  bool include_padding = false;
+  PoolWindow window{};           ///< which pixels each value is made of
+  bool include_padding = false;  ///< whether padding counts as zeros; otherwise it does not count
 
   Shape infer(const Shape& x) const { return window.infer(name, x); }
   template <class T>
@@ -99,12 +101,14 @@ struct AveragePool2d {
   }
 };
 
+/// The result's shape for x:(N,C,H,W) and regions of `output`; `name` is the operation's, for messages.
 inline Shape adaptive_shape(std::string_view name, const Shape& x, Size2 output) {
   TL_CHECK(x.rank() == 4 && output.h >= 1 && output.w >= 1 && x[2] >= 1 && x[3] >= 1, "[", name,
            "] expected x(N,C,H,W) and an output of at least 1 x 1, got ", x, " and ", output.h, " x ",
            output.w);
   return {x[0], x[1], output.h, output.w};
 }
+/// The same for the kernels.
 inline kernels::PoolShape adaptive_kernel_shape(const Shape& x, Size2 output) {
   return {.n = x[0], .h = x[2], .w = x[3], .c = x[1], .oh = output.h, .ow = output.w};
 }
@@ -112,7 +116,7 @@ inline kernels::PoolShape adaptive_kernel_shape(const Shape& x, Size2 output) {
 /// Mean of each of OH x OW regions that cover the image; 1 x 1 is global average pooling.
 struct AdaptiveAveragePool2d {
   static constexpr std::string_view name = "adaptive_average_pool2d";
-  Size2 output{};
+  Size2 output{};  ///< OH and OW
 
   Shape infer(const Shape& x) const { return adaptive_shape(name, x, output); }
   template <class T>
@@ -137,7 +141,7 @@ struct AdaptiveAveragePool2d {
 /// Greatest value of each of OH x OW regions that cover the image, cut as those of the average are.
 struct AdaptiveMaxPool2d {
   static constexpr std::string_view name = "adaptive_max_pool2d";
-  Size2 output{};
+  Size2 output{};  ///< OH and OW
 
   Shape infer(const Shape& x) const { return adaptive_shape(name, x, output); }
   template <class T>

@@ -29,10 +29,11 @@ Tensor<T> repeat(const Tensor<T>& dy, const Saved<T>& s, const std::vector<Index
 
 }  // namespace reduce_impl
 
+/// The sum of the values along the axes.
 struct Sum {
   static constexpr std::string_view name = "sum";
-  std::vector<Index> axes;
-  bool keep_axes = false;
+  std::vector<Index> axes;  ///< negative ones count from the end; none: all
+  bool keep_axes = false;   ///< reduced axes stay, with extent 1
 
   Shape infer(const Shape& x) const { return reduce_impl::infer(name, x, axes, keep_axes); }
   template <class T>
@@ -47,10 +48,11 @@ struct Sum {
   }
 };
 
+/// The mean of the values along the axes.
 struct Mean {
   static constexpr std::string_view name = "mean";
-  std::vector<Index> axes;
-  bool keep_axes = false;
+  std::vector<Index> axes;  ///< negative ones count from the end; none: all
+  bool keep_axes = false;   ///< reduced axes stay, with extent 1
 
   Shape infer(const Shape& x) const { return reduce_impl::infer(name, x, axes, keep_axes); }
   template <class T>
@@ -66,10 +68,11 @@ struct Mean {
   }
 };
 
+/// The greatest value along the axes; equal ones share the gradient.
 struct Max {
   static constexpr std::string_view name = "max";
-  std::vector<Index> axes;
-  bool keep_axes = false;
+  std::vector<Index> axes;  ///< negative ones count from the end; none: all
+  bool keep_axes = false;   ///< reduced axes stay, with extent 1
 
   Shape infer(const Shape& x) const { return reduce_impl::infer(name, x, axes, keep_axes); }
   template <class T>
@@ -87,10 +90,11 @@ struct Max {
   }
 };
 
+/// log(sum exp(x)) along the axes, without overflow.
 struct LogSumExp {
   static constexpr std::string_view name = "log_sum_exp";
-  std::vector<Index> axes;
-  bool keep_axes = false;
+  std::vector<Index> axes;  ///< negative ones count from the end; none: all
+  bool keep_axes = false;   ///< reduced axes stay, with extent 1
 
   Shape infer(const Shape& x) const { return reduce_impl::infer(name, x, axes, keep_axes); }
   template <class T>
@@ -111,10 +115,11 @@ struct LogSumExp {
   }
 };
 
+/// sqrt(sum x^2) along the axes; the gradient at 0 is 0.
 struct EuclideanNorm {
   static constexpr std::string_view name = "euclidean_norm";
-  std::vector<Index> axes;
-  bool keep_axes = false;
+  std::vector<Index> axes;  ///< negative ones count from the end; none: all
+  bool keep_axes = false;   ///< reduced axes stay, with extent 1
 
   Shape infer(const Shape& x) const { return reduce_impl::infer(name, x, axes, keep_axes); }
   template <class T>

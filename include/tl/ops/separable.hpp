@@ -19,11 +19,14 @@
 
 namespace tl::ops {
 
+/// Convolutions around a depthwise one, computed by bands of rows, for inference. It has no gradient.
+///   x:(N,C,H,W)  [w1 b1]  w2 b2  w3 b3  [r:(N,O,OH,OW)]  ->  y:(N,O,OH,OW)
 struct SeparableConv2d {
   static constexpr std::string_view name = "separable_conv2d";
-  std::optional<FusedConv2d> first{};
-  FusedConv2d depthwise{}, pointwise{};
-  bool adds = false;  ///< there is an r
+  std::optional<FusedConv2d> first{};  ///< the convolution before; may be missing
+  FusedConv2d depthwise{};             ///< one filter a channel
+  FusedConv2d pointwise{};             ///< 1 x 1, the last
+  bool adds = false;                   ///< there is an r
 
   Shape infer(std::span<const Shape> in) const {
     const Shape y = value_shapes(in).back();

@@ -13,7 +13,7 @@ namespace tl::ops {
 /// and one extent of -1 is what remains.
 struct Reshape {
   static constexpr std::string_view name = "reshape";
-  std::vector<Index> shape;
+  std::vector<Index> shape;  ///< extents; 0 copies the input's, one may be -1
 
   Shape infer(const Shape& x) const {
     std::vector<Index> extents = shape;
@@ -56,6 +56,7 @@ struct Reshape {
 /// (d0, .., d_axis, ..) -> (d0 * .. * d_(axis-1), d_axis * ..)
 struct Flatten {
   static constexpr std::string_view name = "flatten";
+  /// The first axis that goes into the second extent, up to the rank; negative ones count from the end.
   Index axis = 1;
 
   Shape infer(const Shape& x) const {
@@ -78,7 +79,7 @@ struct Flatten {
 /// Axis k of y is axis axes[k] of x.
 struct Transpose {
   static constexpr std::string_view name = "transpose";
-  std::vector<int> axes;
+  std::vector<int> axes;  ///< each axis of x once
 
   Shape infer(const Shape& x) const {
     TL_CHECK(static_cast<int>(axes.size()) == x.rank(), "[transpose] expected ", x.rank(), " axes for ", x,
@@ -112,10 +113,14 @@ struct Transpose {
 /// end, positions beyond the ends are clamped (NumPy's and ONNX's rule).
 struct Slice {
   static constexpr std::string_view name = "slice";
+  /// What is taken along one axis.
   struct Range {
-    Index axis = 0, start = 0, end = 0, step = 1;
+    Index axis = 0;   ///< negative ones count from the end
+    Index start = 0;  ///< the first position
+    Index end = 0;    ///< the position behind the last
+    Index step = 1;   ///< not 0; below 0 backwards
   };
-  std::vector<Range> ranges;
+  std::vector<Range> ranges;  ///< axes that none names are taken whole
 
   Shape infer(const Shape& x) const { return window(x).shape; }
   template <class T>
@@ -154,7 +159,7 @@ struct Slice {
 /// Inputs joined along one axis; the other extents agree.
 struct Concat {
   static constexpr std::string_view name = "concat";
-  Index axis = 1;
+  Index axis = 1;  ///< negative ones count from the end
 
   Shape infer(std::span<const Shape> parts) const {
     TL_CHECK(!parts.empty(), "[concat] expected at least one input, got none");
@@ -193,8 +198,9 @@ struct Concat {
 /// The input surrounded by a constant; negative amounts crop. One amount an axis.
 struct Pad {
   static constexpr std::string_view name = "pad";
-  std::vector<Index> before, after;
-  double value = 0;
+  std::vector<Index> before;  ///< positions added ahead of each axis
+  std::vector<Index> after;   ///< positions added behind each axis
+  double value = 0;           ///< what the border is filled with
 
   Shape infer(const Shape& x) const {
     TL_CHECK(before.size() == static_cast<std::size_t>(x.rank()) && after.size() == before.size(),

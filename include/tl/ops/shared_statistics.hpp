@@ -18,6 +18,7 @@ namespace tl::ops {
 /// variance; forward and backward pass must both be in its scope, in every process.
 class SharedStatistics {
  public:
+  /// Null: statistics are each process's own.
   explicit SharedStatistics(ProcessGroup* group) : before_(current()) { current() = group; }
   SharedStatistics(const SharedStatistics&) = delete;
   SharedStatistics& operator=(const SharedStatistics&) = delete;

@@ -32,9 +32,10 @@ Tensor<T> along_axis(const Shape& shape, Index signed_axis, const Rows& rows, co
 
 }  // namespace softmax_impl
 
+/// exp(x) / sum exp(x) along one axis, without overflow.
 struct Softmax {
   static constexpr std::string_view name = "softmax";
-  Index axis = -1;
+  Index axis = -1;  ///< negative ones count from the end
 
   Shape infer(const Shape& x) const {
     x.axis(axis, name);
@@ -52,9 +53,10 @@ struct Softmax {
   }
 };
 
+/// x - log(sum exp(x)) along one axis, without overflow.
 struct LogSoftmax {
   static constexpr std::string_view name = "log_softmax";
-  Index axis = -1;
+  Index axis = -1;  ///< negative ones count from the end
 
   Shape infer(const Shape& x) const {
     x.axis(axis, name);

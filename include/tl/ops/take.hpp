@@ -16,8 +16,8 @@ namespace tl::ops {
 /// The indices are part of the operation: no gradient flows to them.
 struct Take {
   static constexpr std::string_view name = "take";
-  Index axis = 0;
-  std::vector<Index> indices;
+  Index axis = 0;              ///< negative ones count from the end
+  std::vector<Index> indices;  ///< each in [0, extent of the axis)
 
   Shape infer(const Shape& x) const {
     Shape y = x;

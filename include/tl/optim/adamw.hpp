@@ -14,14 +14,18 @@ namespace tl::optim {
 
 /// The defaults are PyTorch's.
 struct AdamWOptions {
-  double beta1 = 0.9, beta2 = 0.999;
-  double eps = 1e-8;
+  double beta1 = 0.9;    ///< what the mean of gradients keeps at each step, in [0, 1)
+  double beta2 = 0.999;  ///< what the mean of their squares keeps, in [0, 1)
+  double eps = 1e-8;     ///< added to the root of the squares, above 0
+  /// Share of a weight that goes at each step, times the rate; a group may have its own.
   double weight_decay = 0.01;
 };
 
+/// Adam with decoupled weight decay (Loshchilov, Hutter 2019, https://arxiv.org/abs/1711.05101).
 template <class T>
 class AdamW final : public Optimiser<T> {
  public:
+  /// Throws for options outside their ranges, a rate below 0, or a parameter in two groups.
   explicit AdamW(std::vector<ParameterGroup<T>> groups, const AdamWOptions& options = {})
       : Optimiser<T>("adamw", std::move(groups), options.weight_decay), options_(options) {
     TL_CHECK(options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 && options.beta2 < 1,

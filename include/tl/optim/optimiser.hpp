@@ -14,20 +14,21 @@ namespace tl::optim {
 /// Parameters that share a rate. Frozen ones may be among them; they are passed over.
 template <class T>
 struct ParameterGroup {
-  std::vector<nn::Named<T>> params;
-  double lr = 0.01;
-  double weight_decay = -1;  ///< below 0: the optimiser's
-  std::string name{};
+  std::vector<nn::Named<T>> params;  ///< handles to what a module computes with
+  double lr = 0.01;                  ///< the rate, at least 0
+  double weight_decay = -1;          ///< below 0: the optimiser's
+  std::string name{};                ///< for reports, such as "head"; need not be unique
 };
 
 /// A tensor that an optimiser remembers from step to step; undefined before its parameter's first step.
 template <class T>
 struct Slot {
-  std::string name;  ///< KIND/GROUP/PARAMETER, such as "velocity/0/fc.weight"
-  Tensor<T>* tensor;
-  Shape shape;
+  std::string name;   ///< KIND/GROUP/PARAMETER, such as "velocity/0/fc.weight"
+  Tensor<T>* tensor;  ///< the optimiser's own, to read or to fill
+  Shape shape;        ///< what the tensor has once it is defined
 };
 
+/// Moves parameters by their gradients. It asks no module: what is in the groups is what it moves.
 template <class T>
 class Optimiser {
  public:
@@ -51,13 +52,16 @@ class Optimiser {
     }
   }
 
+  /// Forgets the gradients of all parameters in the groups.
   void zero_grad() {
     for (ParameterGroup<T>& group : groups_) {
       for (nn::Named<T>& param : group.params) param.var.zero_grad();
     }
   }
 
+  /// To change rates between steps; parameters stay where they are.
   std::vector<ParameterGroup<T>>& groups() { return groups_; }
+  /// The same for reading.
   const std::vector<ParameterGroup<T>>& groups() const { return groups_; }
   /// All that it remembers, for checkpoints.
   virtual std::vector<Slot<T>> slots() = 0;
@@ -65,10 +69,14 @@ class Optimiser {
  protected:
   /// A tensor for each parameter of each group.
   using Memory = std::vector<std::vector<Tensor<T>>>;
+  /// Which parameter: in the group of that number, at that place.
   struct Place {
-    std::size_t group, param;
+    std::size_t group;  ///< index into groups()
+    std::size_t param;  ///< index into that group's params
   };
 
+  /// `name` is for messages, such as "sgd"; the weight decay is that of groups which have none of their
+  /// own.
   Optimiser(std::string name, std::vector<ParameterGroup<T>> groups, double weight_decay)
       : name_(std::move(name)), groups_(std::move(groups)), weight_decay_(weight_decay) {
     std::set<const void*> seen;
@@ -85,11 +93,13 @@ class Optimiser {
   virtual void update(const Place& place, double lr, double weight_decay, const Tensor<T>& gradient,
                       Tensor<T>& value) = 0;
 
+  /// Undefined tensors in the places of all parameters.
   Memory empty_memory() const {
     Memory memory;
     for (const ParameterGroup<T>& group : groups_) memory.emplace_back(group.params.size());
     return memory;
   }
+  /// What is remembered of one parameter.
   static Tensor<T>& at(Memory& memory, const Place& place) { return memory[place.group][place.param]; }
 
   /// Lists a memory of tensors that are shaped as their parameters, or are numbers.

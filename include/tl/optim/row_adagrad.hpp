@@ -12,6 +12,7 @@
 
 namespace tl::optim {
 
+/// Adagrad with one rate a row, for a table (V,D) of which a step reads some rows.
 template <std::floating_point T = float>
 class RowAdagrad {
  public:

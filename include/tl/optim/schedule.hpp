@@ -18,18 +18,20 @@
 
 namespace tl::optim {
 
+/// The forms of a schedule; their formulas are in optim/schedule.hpp.
 enum class ScheduleKind { constant, step, cosine, one_cycle };
 
+/// A factor for each step, by which every group's rate is multiplied. Fields say which kinds read them.
 struct Schedule {
-  ScheduleKind kind = ScheduleKind::constant;
-  Index total = 0;         ///< cosine, one_cycle: steps of the whole training
-  Index warmup = 0;        ///< steps of linear warm-up
-  Index every = 1;         ///< step: length of a plateau
-  double gamma = 0.1;      ///< step: factor between plateaus
-  double floor = 0;        ///< cosine: the last value
-  double rise = 0.3;       ///< one_cycle: share of the steps that go up
-  double div = 25;         ///< one_cycle: the first value is 1 / div
-  double div_final = 1e5;  ///< one_cycle: the last value is 1 / div_final
+  ScheduleKind kind = ScheduleKind::constant;  ///< its form
+  Index total = 0;                             ///< cosine, one_cycle: steps of the whole training
+  Index warmup = 0;                            ///< steps of linear warm-up
+  Index every = 1;                             ///< step: length of a plateau
+  double gamma = 0.1;                          ///< step: factor between plateaus
+  double floor = 0;                            ///< cosine: the last value
+  double rise = 0.3;                           ///< one_cycle: share of the steps that go up
+  double div = 25;                             ///< one_cycle: the first value is 1 / div
+  double div_final = 1e5;                      ///< one_cycle: the last value is 1 / div_final
 
   /// The factor of step t, counted from 0. Beyond the end, cosine and one_cycle stay at their last value.
   double operator()(Index t) const {

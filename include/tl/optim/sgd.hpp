@@ -12,18 +12,21 @@
 
 namespace tl::optim {
 
+/// The defaults are PyTorch's but for the momentum.
 struct SgdOptions {
-  double momentum = 0.9;
-  double dampening = 0;
-  double weight_decay = 0;
-  bool nesterov = false;
+  double momentum = 0.9;    ///< share of the last step's direction in this one's, at least 0; 0: none
+  double dampening = 0;     ///< share of the gradient left out of the momentum
+  double weight_decay = 0;  ///< times a weight is added to its gradient; at least 0; a group may have its own
+  bool nesterov = false;    ///< whether to step from where the momentum leads (Sutskever et al. 2013)
 };
 
+/// Stochastic gradient descent with momentum; PyTorch's formula, in kernels/sgd.hpp.
 template <class T>
 class Sgd final : public Optimiser<T> {
  public:
   using typename Optimiser<T>::Memory;
 
+  /// Throws for options outside their ranges, a rate below 0, or a parameter in two groups.
   explicit Sgd(std::vector<ParameterGroup<T>> groups, const SgdOptions& options = {})
       : Optimiser<T>("sgd", std::move(groups), options.weight_decay), options_(options) {
     TL_CHECK(options.momentum >= 0 && options.weight_decay >= 0,

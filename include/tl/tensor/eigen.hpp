@@ -18,6 +18,7 @@ namespace tl {
 /// What as_matrix maps to: row-major, as tensors lie in memory.
 template <class T>
 using EigenMatrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+/// A column.
 template <class T>
 using EigenVector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
 
@@ -27,6 +28,7 @@ Eigen::Map<EigenMatrix<T>> as_matrix(Tensor<T>& x) {
   TL_CHECK(x.rank() == 2, "[as_matrix] expected a tensor of rank 2, got shape ", x.shape());
   return {x.mutable_data(), x.shape(0), x.shape(1)};
 }
+/// The same for reading.
 template <class T>
 Eigen::Map<const EigenMatrix<T>> as_matrix(const Tensor<T>& x) {
   TL_CHECK(x.rank() == 2, "[as_matrix] expected a tensor of rank 2, got shape ", x.shape());
@@ -40,6 +42,7 @@ Eigen::Map<EigenVector<T>> as_vector(Tensor<T>& x) {
            x.layout());
   return {x.mutable_data(), x.size()};
 }
+/// The same for reading.
 template <class T>
 Eigen::Map<const EigenVector<T>> as_vector(const Tensor<T>& x) {
   TL_CHECK(x.layout() == Layout::plain, "[as_vector] expected a plain tensor, got one of layout ",
@@ -63,6 +66,7 @@ Tensor<typename Derived::Scalar> from_eigen(const Eigen::EigenBase<Derived>& exp
   }
 }
 
+/// The eigenvalues of a symmetric matrix and their vectors.
 template <class T>
 struct EigenPairs {
   Tensor<T> values;   ///< (N), ascending

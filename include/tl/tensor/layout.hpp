@@ -12,12 +12,15 @@
 
 namespace tl {
 
+/// `plain` stores the last axis innermost, `channels_last` an image batch as N,H,W,C.
 enum class Layout { plain, channels_last };
 
+/// "plain" or "channels_last"
 inline std::ostream& operator<<(std::ostream& out, Layout layout) {
   return out << (layout == Layout::plain ? "plain" : "channels_last");
 }
 
+/// A step in elements for each logical axis; entries beyond the rank are 0.
 using Strides = std::array<Index, Shape::max_rank>;
 
 /// Elements to step over in memory for each logical axis.

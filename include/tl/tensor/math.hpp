@@ -39,6 +39,8 @@ Strides broadcast_strides(const Tensor<T>& x, const Shape& shape) {
   return strides;
 }
 
+/// f(a, b), element by element; `name` is the operation's, for messages. Throws where shapes do not
+/// broadcast.
 template <class T>
 Tensor<T> binary(kernels::Binary op, const Tensor<T>& a, const Tensor<T>& b, std::string_view name) {
   const Shape shape = broadcast_shapes(a.shape(), b.shape(), name);
@@ -65,18 +67,22 @@ Tensor<T> binary(kernels::Binary op, const Tensor<T>& a, const Tensor<T>& b, std
   return y;
 }
 
+/// A + b.
 template <class T>
 Tensor<T> add(const Tensor<T>& a, const Tensor<T>& b) {
   return binary(kernels::Binary::add, a, b, "add");
 }
+/// A - b.
 template <class T>
 Tensor<T> sub(const Tensor<T>& a, const Tensor<T>& b) {
   return binary(kernels::Binary::sub, a, b, "sub");
 }
+/// A * b, element by element.
 template <class T>
 Tensor<T> mul(const Tensor<T>& a, const Tensor<T>& b) {
   return binary(kernels::Binary::mul, a, b, "mul");
 }
+/// A / b, element by element.
 template <class T>
 Tensor<T> div(const Tensor<T>& a, const Tensor<T>& b) {
   return binary(kernels::Binary::div, a, b, "div");
@@ -100,6 +106,7 @@ Tensor<T> unary_gradient(kernels::Unary op, const Tensor<T>& saved, const Tensor
   return dx;
 }
 
+/// Factor * x.
 template <class T>
 Tensor<T> scale(const Tensor<T>& x, T factor) {
   Tensor<T> y = Tensor<T>::empty(x.shape(), x.layout());

@@ -23,14 +23,17 @@ Tensor<T> matmul_2d(const Tensor<T>& a, Trans trans_a, const Tensor<T>& b, Trans
   return c;
 }
 
+/// A b: (M,K)(K,N) -> (M,N)
 template <class T>
 Tensor<T> matmul_nn(const Tensor<T>& a, const Tensor<T>& b) {
   return matmul_2d(a, Trans::no, b, Trans::no);
 }
+/// A b^T: (M,K)(N,K) -> (M,N)
 template <class T>
 Tensor<T> matmul_nt(const Tensor<T>& a, const Tensor<T>& b) {
   return matmul_2d(a, Trans::no, b, Trans::yes);
 }
+/// a^T b: (K,M)(K,N) -> (M,N)
 template <class T>
 Tensor<T> matmul_tn(const Tensor<T>& a, const Tensor<T>& b) {
   return matmul_2d(a, Trans::yes, b, Trans::no);

@@ -70,10 +70,12 @@ Tensor<T> permute(const Tensor<T>& x, std::span<const int> axes) {
 
 /// A part of a tensor: for each axis the first index, the step (not 0; may be negative) and the extent.
 struct Window {
-  std::vector<Index> start, step;
-  Shape shape;
+  std::vector<Index> start;  ///< the first index on each axis
+  std::vector<Index> step;   ///< from one index to the next, not 0
+  Shape shape;               ///< the extents of the part
 };
 
+/// A copy of that part.
 template <class T>
 Tensor<T> slice(const Tensor<T>& x, const Window& window) {
   Tensor<T> y = Tensor<T>::empty(window.shape, x.layout());

@@ -21,12 +21,13 @@
 
 namespace tl {
 
+/// An array of numbers with a shape and a layout. Copies share its elements; clone() copies them.
 template <class T>
 class Tensor {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
-  using value_type = T;
+  using value_type = T;  ///< what it holds
 
   /// No tensor at all; defined() is false.
   Tensor() = default;
@@ -42,14 +43,17 @@ class Tensor {
     tensor.storage_ = std::make_shared<Storage>(static_cast<std::size_t>(tensor.size_));
     return tensor;
   }
+  /// All elements one value.
   static Tensor full(const Shape& shape, T value, Layout layout = Layout::plain) {
     Tensor tensor = empty(shape, layout);
     std::fill_n(tensor.mutable_data(), tensor.size(), value);
     return tensor;
   }
+  /// All 0.
   static Tensor zeros(const Shape& shape, Layout layout = Layout::plain) { return full(shape, T{}, layout); }
+  /// All 1.
   static Tensor ones(const Shape& shape, Layout layout = Layout::plain) { return full(shape, T{1}, layout); }
-  static Tensor scalar(T value) { return full(Shape{}, value); }
+  static Tensor scalar(T value) { return full(Shape{}, value); }  ///< of shape (), one element
 
   /// Elements that `read` writes, in plain order, when somebody first asks for them: weights of a file that
   /// may never be needed. `read` may throw, then and each time anew.
@@ -69,22 +73,25 @@ class Tensor {
     std::copy(values.begin(), values.end(), tensor.mutable_data());
     return tensor;
   }
+  /// The same from a list in braces.
   static Tensor from(std::initializer_list<T> values, const Shape& shape) {
     return from(std::span<const T>(values.begin(), values.size()), shape);
   }
 
-  bool defined() const { return storage_ != nullptr; }
-  const Shape& shape() const { return shape_; }
-  Index shape(int axis) const { return shape_[axis]; }
-  int rank() const { return shape_.rank(); }
-  Index size() const { return size_; }
-  Layout layout() const { return layout_; }
+  bool defined() const { return storage_ != nullptr; }  ///< false for a Tensor() that holds nothing
+  const Shape& shape() const { return shape_; }         ///< logical: N,C,H,W for images in either layout
+  Index shape(int axis) const { return shape_[axis]; }  ///< an extent; axis in [0, rank)
+  int rank() const { return shape_.rank(); }            ///< how many axes
+  Index size() const { return size_; }                  ///< how many elements
+  Layout layout() const { return layout_; }             ///< how they lie in memory
+  /// Elements to step over in memory for each logical axis.
   Strides strides() const { return strides_of(shape_, layout_); }
 
   /// The elements in memory order.
   const T* data() const { return storage_ ? storage_->elements() : nullptr; }
   /// Whether the elements are not in memory yet. clone() reads them without keeping them here.
   bool is_deferred() const { return storage_ && storage_->missing.load(std::memory_order_acquire); }
+  /// The elements in memory order.
   std::span<const T> span() const { return {data(), static_cast<std::size_t>(size_)}; }
 
   /// The elements for writing; advances version().
@@ -97,6 +104,7 @@ class Tensor {
 
   /// Grows with every access for writing, through this or any tensor that shares the buffer.
   std::uint64_t version() const { return storage_ ? storage_->version.load(std::memory_order_relaxed) : 0; }
+  /// Whether both are views of the same elements.
   bool shares_buffer(const Tensor& other) const { return storage_ == other.storage_; }
   /// True when no other tensor shares the buffer, so that it may be reused for a result.
   bool unique() const { return storage_.use_count() == 1; }
@@ -106,6 +114,7 @@ class Tensor {
   T at(Indices... indices) const {
     return data()[offset_of(indices...)];
   }
+  /// Writes the element at logical indices; throws outside the shape.
   template <std::convertible_to<Index>... Indices>
   void set(T value, Indices... indices) {
     const Index offset = offset_of(indices...);
@@ -117,6 +126,7 @@ class Tensor {
     return *data();
   }
 
+  /// A copy with elements of its own, in the same layout.
   Tensor clone() const {
     if (!defined()) return {};
     Tensor copy = empty(shape_, layout_);
@@ -142,7 +152,7 @@ class Tensor {
     }
     return moved;
   }
-  Tensor plain() const { return to(Layout::plain); }
+  Tensor plain() const { return to(Layout::plain); }  ///< the same values, the last axis innermost
 
   /// The elements in logical row-major order under another shape; shares the buffer of a plain tensor.
   Tensor reshape(const Shape& shape) const {
@@ -163,6 +173,7 @@ class Tensor {
     return view;
   }
 
+  /// The values converted by static_cast; this tensor itself where U is T.
   template <class U>
   Tensor<U> cast() const {
     if constexpr (std::is_same_v<U, T>) {

@@ -17,21 +17,27 @@ namespace tl::train {
 
 /// Images of like confidence. Means of a bin without images are 0.
 struct CalibrationBin {
-  Index images = 0, correct = 0;
-  double confidence_sum = 0;
+  Index images = 0;           ///< how many
+  Index correct = 0;          ///< of them
+  double confidence_sum = 0;  ///< of all of them
 
+  /// Share of the images that were right.
   double accuracy() const {
     return images == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(images);
   }
+  /// Their mean confidence.
   double confidence() const { return images == 0 ? 0 : confidence_sum / static_cast<double>(images); }
 };
 
+/// Counts images by their confidence.
 class Calibration {
  public:
+  /// `bins` of equal width over [0, 1], at least one.
   explicit Calibration(Index bins = 10) {
     TL_CHECK(bins >= 1, "[calibration] expected at least one bin, got ", bins);
     bins_.resize(static_cast<std::size_t>(bins));
   }
+  /// The same, with these predictions counted.
   explicit Calibration(const std::vector<Prediction>& predictions, Index bins = 10) : Calibration(bins) {
     for (const Prediction& p : predictions) add(p.confidence, p.correct());
   }
@@ -50,7 +56,7 @@ class Calibration {
 
   /// Bins of equal width, from the lowest confidence on: the reliability table.
   const std::vector<CalibrationBin>& bins() const { return bins_; }
-  Index images() const { return images_; }
+  Index images() const { return images_; }  ///< that were counted
 
   /// Expected calibration error; 0 without images.
   double error() const {

@@ -22,20 +22,26 @@
 
 namespace tl::train {
 
+/// How the sweep is made.
 struct FindLrOptions {
-  double lowest = 1e-6, highest = 10;  ///< by which all rates of the optimiser's groups are multiplied
-  Index steps = 100;
-  CrossEntropyOptions loss{};
-  double mixup = 0;
-  std::uint64_t seed = 0;  ///< of dropout and mixup
-  std::function<void(Index done)> on_step{};
-  std::function<bool()> should_stop{};  ///< asked after every step
+  double lowest = 1e-6;                       ///< the first factor of all rates of the optimiser's groups
+  double highest = 10;                        ///< the last one
+  Index steps = 100;                          ///< batches, at least 2
+  CrossEntropyOptions loss{};                 ///< that is minimised
+  double mixup = 0;                           ///< alpha of train/mixup.hpp; 0: images stay apart
+  std::uint64_t seed = 0;                     ///< of dropout and mixup
+  std::function<void(Index done)> on_step{};  ///< told how many steps are done
+  std::function<bool()> should_stop{};        ///< asked after every step
 };
 
+/// One step of the sweep.
 struct LrPoint {
-  double rate = 0, loss = 0, smoothed = 0;
+  double rate = 0;      ///< factor of the groups' rates
+  double loss = 0;      ///< of the batch
+  double smoothed = 0;  ///< mean of the losses so far, recent ones counting more
 };
 
+/// Losses by rate, and two suggestions.
 struct LrCurve {
   std::vector<LrPoint> points;  ///< of finite losses; the last one may be beyond four times the lowest
   double steepest = 0;          ///< the rate at which the smoothed loss falls fastest
@@ -45,6 +51,7 @@ struct LrCurve {
 /// A sweep in progress: puts everything back when it ends. Gradients are dropped.
 class LrSweep {
  public:
+  /// Notes what the network and the optimiser are; throws for options outside their ranges.
   LrSweep(nn::Module<float>& model, optim::Optimiser<float>& optimiser, FindLrOptions options)
       : model_(model),
         optimiser_(optimiser),
@@ -68,7 +75,7 @@ class LrSweep {
     model_.train(was_training_);
   }
 
-  Index step() const { return static_cast<Index>(curve_.points.size()); }
+  Index step() const { return static_cast<Index>(curve_.points.size()); }  ///< steps that were taken
 
   /// Takes a step down a loss; false when the sweep is over.
   bool take(const Var<float>& loss) {

@@ -23,25 +23,30 @@ namespace tl::train {
 
 /// What an epoch brought. Training figures are those of the moving network on augmented images.
 struct EpochReport {
-  Index epoch = 0, epochs = 0;
-  Index images = 0;  ///< trained on
-  double loss = 0, accuracy = 0;
-  double seconds = 0;  ///< of training, without validation
-  std::optional<Evaluation> valid{};
+  Index epoch = 0;                    ///< counted from 0
+  Index epochs = 0;                   ///< of the whole training
+  Index images = 0;                   ///< trained on
+  double loss = 0;                    ///< mean cross-entropy
+  double accuracy = 0;                ///< share of the images
+  double seconds = 0;                 ///< of training, without validation
+  std::optional<Evaluation> valid{};  ///< after the epoch; none without validation images
 };
 
+/// Where a training stands between two steps.
 struct FitState {
-  Index epoch = 0;    ///< in progress, counted from 0
-  Index batches = 0;  ///< of its loader that are behind it
-  Index steps = 0;    ///< of this epoch; fewer, where a batch was left out
-  double loss_sum = 0, seconds = 0;
-  std::optional<Evaluation> moving{};  ///< of this epoch so far
-  std::vector<EpochReport> history{};
-  std::optional<Snapshot<float>> best{};
+  Index epoch = 0;                        ///< in progress, counted from 0
+  Index batches = 0;                      ///< of its loader that are behind it
+  Index steps = 0;                        ///< of this epoch; fewer, where a batch was left out
+  double loss_sum = 0;                    ///< of this epoch's images so far
+  double seconds = 0;                     ///< of this epoch so far
+  std::optional<Evaluation> moving{};     ///< of this epoch so far
+  std::vector<EpochReport> history{};     ///< of the epochs that are done
+  std::optional<Snapshot<float>> best{};  ///< the network after the best of them, where it is kept
 };
 
 /// Figures as text and back, bit for bit: sizes, and the pairs of classes that were seen.
 struct EvaluationText {
+  /// One line.
   static std::string write(const Evaluation& e) {
     std::ostringstream text;
     text << e.classes_ << ' ' << e.top5_ << ' ' << shortest(e.loss_);
@@ -51,6 +56,7 @@ struct EvaluationText {
     return text.str();
   }
 
+  /// Back from it; throws for text that write() does not make.
   static Evaluation read(const std::string& text, Index classes) {
     std::istringstream in(text);
     const auto its_classes = number<Index>(in);
@@ -72,6 +78,7 @@ struct EvaluationText {
     return e;
   }
 
+  /// The shortest decimal that gives the same double back.
   static std::string shortest(double value) {
     std::array<char, 32> text;
     return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
@@ -85,6 +92,7 @@ struct EvaluationText {
     return n;
   }
 
+  /// A whole word as a number; throws for others.
   template <class Number>
   static Number number_of(const std::string& word) {
     Number value{};

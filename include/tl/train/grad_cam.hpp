@@ -113,6 +113,7 @@ Tensor<T> weighed(const Tensor<T>& maps, const Tensor<T>& gradients) {
 
 }  // namespace grad_cam_impl
 
+/// Maps of a network that say where in an image a class is seen.
 template <std::floating_point T>
 class GradCam {
  public:

@@ -16,10 +16,13 @@ namespace tl::train {
 struct ClassFigures {
   Index images = 0;     ///< that have this label
   Index predicted = 0;  ///< that were given this label
-  Index correct = 0;
+  Index correct = 0;    ///< that have this label and were given it
 
+  /// Share of those that have the label; 0 without any.
   double recall() const { return ratio(correct, images); }
+  /// Share of those that were given the label; 0 without any.
   double precision() const { return ratio(correct, predicted); }
+  /// Harmonic mean of recall and precision.
   double f1() const { return ratio(2 * correct, images + predicted); }
 
  private:
@@ -31,6 +34,7 @@ struct ClassFigures {
 /// Figures of a classifier over labelled images.
 class Evaluation {
  public:
+  /// Of `classes` classes, at least one, and no images yet.
   explicit Evaluation(Index classes) : classes_(classes) {
     TL_CHECK(classes >= 1, "[evaluation] expected at least one class, got ", classes);
     confusion_.resize(static_cast<std::size_t>(classes * classes));
@@ -43,6 +47,7 @@ class Evaluation {
              labels.shape());
     for (const Prediction& p : judge(logits, labels)) add(p);
   }
+  /// Counts an image; throws for a label or prediction outside the classes.
   void add(const Prediction& p) {
     confusion(p.label, p.predicted);  // throws for classes that it does not have
     ++confusion_[static_cast<std::size_t>(p.label * classes_ + p.predicted)];
@@ -52,10 +57,10 @@ class Evaluation {
     ++count_;
   }
 
-  Index classes() const { return classes_; }
-  Index count() const { return count_; }
-  Index correct() const { return correct_; }
-  double accuracy() const { return share(correct_); }
+  Index classes() const { return classes_; }           ///< how many
+  Index count() const { return count_; }               ///< images
+  Index correct() const { return correct_; }           ///< images that were given their label
+  double accuracy() const { return share(correct_); }  ///< share of the images
   /// Share of the images whose label is among the five most probable classes.
   double top5_accuracy() const { return share(top5_); }
   /// Mean cross-entropy, natural logarithm.
@@ -67,6 +72,7 @@ class Evaluation {
     return confusion_[static_cast<std::size_t>(label * classes_ + predicted)];
   }
 
+  /// Of the images of one class.
   ClassFigures figures(Index label) const {
     ClassFigures result{.correct = confusion(label, label)};
     for (Index other = 0; other < classes_; ++other) {
@@ -102,7 +108,9 @@ class Evaluation {
 
 /// Images of class `label` that were taken for `predicted`.
 struct Confusion {
-  Index label = 0, predicted = 0, count = 0;
+  Index label = 0;      ///< what they are
+  Index predicted = 0;  ///< what they were taken for
+  Index count = 0;      ///< how many
 };
 
 /// All mistakes, the most frequent first.

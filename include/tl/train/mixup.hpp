@@ -18,6 +18,7 @@
 
 namespace tl::train {
 
+/// A blended batch.
 struct Mixed {
   Tensor<float> images;                 ///< as the batch's, or its features
   Tensor<std::int64_t> partner_labels;  ///< (N)

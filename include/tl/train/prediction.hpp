@@ -13,15 +13,17 @@
 
 namespace tl::train {
 
+/// What a network said of one image.
 struct Prediction {
-  Index sample = -1;  ///< index into the data set, where one is known
-  Index label = -1, predicted = -1;
+  Index sample = -1;      ///< index into the data set, where one is known
+  Index label = -1;       ///< the class it has
+  Index predicted = -1;   ///< the most probable one, the first of equal ones
   Index rank = 0;         ///< classes before the label, by probability and then by index
   double confidence = 0;  ///< probability of the predicted class
   double loss = 0;        ///< cross-entropy, natural logarithm
 
-  bool correct() const { return predicted == label; }
-  double label_probability() const { return std::exp(-loss); }
+  bool correct() const { return predicted == label; }           ///< whether these are the same
+  double label_probability() const { return std::exp(-loss); }  ///< what the network gave to the right class
 };
 
 /// One prediction a row: logits:(N,classes), labels:(N) in [0,classes).

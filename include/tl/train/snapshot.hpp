@@ -11,9 +11,11 @@
 
 namespace tl::train {
 
+/// Parameters and running statistics of a network as they were.
 template <class T>
 class Snapshot {
  public:
+  /// Copies them.
   explicit Snapshot(const nn::Module<T>& network) {
     for (const nn::Named<T>& entry : all_of(network)) saved_.emplace_back(entry, entry.var.value().clone());
   }
@@ -28,6 +30,7 @@ class Snapshot {
     }
   }
 
+  /// Puts them back into the network, which must still live.
   void restore() const {
     for (const auto& [entry, value] : saved_) {
       Tensor<T>& now = Var<T>(entry.var).mutable_value();
@@ -36,6 +39,7 @@ class Snapshot {
     }
   }
 
+  /// What was saved, by name.
   std::map<std::string, Tensor<T>> values() const {
     std::map<std::string, Tensor<T>> all;
     for (const auto& [entry, value] : saved_) all[entry.name] = value;

@@ -41,9 +41,10 @@ inline void make_feature_folder(const std::filesystem::path& folder) {
            ": choose another one for the features");
 }
 
+/// Rows of features kept between runs, by the hash of the image's bytes.
 class FeatureCache {
  public:
-  using Key = Sha256Digest;
+  using Key = Sha256Digest;  ///< of the image's bytes, and what else the row depends on
 
   /// Rows of one recipe below `folder`, which is made where it is missing.
   FeatureCache(const std::filesystem::path& folder, const Sha256Digest& recipe)
@@ -57,7 +58,7 @@ class FeatureCache {
     for (const std::filesystem::path& path : paths) open_segment(path);
   }
 
-  bool contains(const Key& key) const { return places_.contains(key); }
+  bool contains(const Key& key) const { return places_.contains(key); }  ///< whether there is a row for it
 
   /// Adds a row for each key: values (N, ...). They are written when there are many, or at flush().
   void append(std::span<const Key> keys, const Tensor<float>& values) {
@@ -74,6 +75,7 @@ class FeatureCache {
     if (pending_.size() >= segment_bytes || late) flush();
   }
 
+  /// Writes the rows that were appended into a segment.
   void flush() {
     flushed_ = Clock::now();
     if (keys_.empty()) return;

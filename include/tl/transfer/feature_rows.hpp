@@ -18,11 +18,12 @@ namespace tl::transfer {
 
 /// What all rows have in common.
 struct RowFormat {
-  Shape shape;  ///< of a batch of one image, (1, ...)
-  Layout layout = Layout::plain;
+  Shape shape;                    ///< of a batch of one image, (1, ...)
+  Layout layout = Layout::plain;  ///< of a batch
 
-  Index size() const { return shape.size(); }
-  std::size_t bytes() const { return static_cast<std::size_t>(size()) * sizeof(float); }
+  Index size() const { return shape.size(); }  ///< elements of a row
+  std::size_t bytes() const { return static_cast<std::size_t>(size()) * sizeof(float); }  ///< of a row
+  /// Of a batch of n images, (n, ...).
   Shape batch_shape(Index n) const {
     Shape batch = shape;
     batch[0] = n;
@@ -36,6 +37,7 @@ struct RowFormat {
     format.shape[0] = 1;
     return format;
   }
+  /// Same shape and layout.
   friend bool operator==(const RowFormat& a, const RowFormat& b) {
     return a.shape == b.shape && a.layout == b.layout;
   }
@@ -44,13 +46,14 @@ struct RowFormat {
 /// Any number of rows, which do not change.
 class FeatureRows {
  public:
+  /// `count` rows of this format.
   FeatureRows(RowFormat format, Index count) : format_(std::move(format)), count_(count) {}
   FeatureRows(const FeatureRows&) = delete;
   FeatureRows& operator=(const FeatureRows&) = delete;
   virtual ~FeatureRows() = default;
 
-  const RowFormat& format() const { return format_; }
-  Index count() const { return count_; }
+  const RowFormat& format() const { return format_; }  ///< of each row
+  Index count() const { return count_; }               ///< rows
   /// Writes format().size() elements. Safe from several threads.
   virtual void copy(Index row, float* to) const = 0;
 
@@ -62,6 +65,7 @@ class FeatureRows {
 /// The rows of tensors, one after the other.
 class MemoryRows final : public FeatureRows {
  public:
+  /// Of batches (N, ...) of one format, at least one.
   explicit MemoryRows(std::vector<Tensor<float>> batches)
       : FeatureRows(RowFormat::of(batches.at(0)), count(batches)), batches_(std::move(batches)) {
     for (const Tensor<float>& batch : batches_) begins_.push_back(begins_.back() + batch.shape(0));
@@ -87,6 +91,7 @@ class MemoryRows final : public FeatureRows {
 /// The rows of a nameless file.
 class FileRows final : public FeatureRows {
  public:
+  /// `file` has the rows one after the other, and nothing else.
   FileRows(RowFormat format, Index count, TemporaryFile file)
       : FeatureRows(std::move(format), count), file_(std::move(file)) {}
 
@@ -103,9 +108,11 @@ class FileRows final : public FeatureRows {
 /// `folder`.
 class RowCollector {
  public:
+  /// Keeps up to `memory` bytes in memory.
   RowCollector(std::size_t memory, std::filesystem::path folder)
       : memory_(memory), folder_(std::move(folder)) {}
 
+  /// Adds the rows of a batch (N, ...); throws where their format is not that of the first.
   void append(const Tensor<float>& batch) {
     const RowFormat format = RowFormat::of(batch);
     TL_CHECK(count_ == 0 || format == format_, "[features] expected rows ", format_.shape, ", got ",
@@ -120,7 +127,7 @@ class RowCollector {
     batches_.clear();
   }
 
-  Index count() const { return count_; }
+  Index count() const { return count_; }  ///< rows so far
   /// To be called once, last.
   std::shared_ptr<const FeatureRows> finish() {
     TL_CHECK(count_ > 0, "[features] none of the images could be read");

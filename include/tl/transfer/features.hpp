@@ -34,7 +34,8 @@ ValueId frozen_cut(const Graph<T>& graph) {
 /// The networks before and after a value, which share their parameters with the whole.
 template <class T>
 struct SplitModel {
-  std::unique_ptr<Model<T>> prefix, rest;
+  std::unique_ptr<Model<T>> prefix;  ///< from the image to the value
+  std::unique_ptr<Model<T>> rest;    ///< from the value to the logits
 };
 
 /// Splits where the frozen part ends; `example` is the shape of one input image, (1,3,H,W).

@@ -21,10 +21,10 @@ namespace tl::transfer {
 
 /// Where the classifier of a network stands.
 struct Head {
-  ValueId input = -1;  ///< what the last node with a weight reads: fully connected, or a convolution
-  Index width = 0;     ///< D
-  bool is_convolution = false;
-  int node = -1;  ///< index of that node
+  ValueId input = -1;           ///< what the last node with a weight reads: fully connected, or a convolution
+  Index width = 0;              ///< D
+  bool is_convolution = false;  ///< and not fully connected
+  int node = -1;                ///< index of that node
 };
 
 /// Follows the network from its output back to the last layer with a weight. Throws when there is none that

@@ -22,7 +22,8 @@ namespace tl::transfer {
 
 /// What the head reads beside the features that the network computes for its own.
 struct HeadFeatures {
-  bool wide = false, mirrored = false;
+  bool wide = false;      ///< also maxima, and the maps of the stage below
+  bool mirrored = false;  ///< also those of the mirror image
 };
 
 namespace head_features_impl {

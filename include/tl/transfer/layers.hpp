@@ -16,13 +16,15 @@
 
 namespace tl::transfer {
 
+/// A node with a weight, and the normalisations and biases that follow it.
 template <class T>
 struct Layer {
-  std::string name;  ///< of its first parameter
-  std::vector<nn::Named<T>> parameters;
-  ValueId output = -1;  ///< of the node with the weight
+  std::string name;                      ///< of its first parameter
+  std::vector<nn::Named<T>> parameters;  ///< weight first, names as in the network
+  ValueId output = -1;                   ///< of the node with the weight
 };
 
+/// The layers in the order of execution, the head last.
 template <class T>
 std::vector<Layer<T>> layers(const Model<T>& model) {
   std::vector<Layer<T>> result;
@@ -44,6 +46,7 @@ std::vector<Layer<T>> layers(const Model<T>& model) {
   return result;
 }
 
+/// Freezes (false) or unfreezes all parameters of a layer.
 template <class T>
 void set_trainable(const Layer<T>& layer, bool trainable) {
   for (nn::Named<T> p : layer.parameters) p.var.set_requires_grad(trainable);
@@ -114,10 +117,13 @@ Index trainable_elements(const Model<T>& model) {
 /// Rates by depth (Howard, Ruder 2018, https://arxiv.org/abs/1801.06146, section 3.2): the head's, and a
 /// share of it for the later and for the earlier half of the layers below.
 struct DepthRates {
-  double head = 0.01;
-  double later = 0.1, earlier = 0.01;  ///< shares of the head's rate
+  double head = 0.01;     ///< rate of the head
+  double later = 0.1;     ///< share of it for the later half of the layers below
+  double earlier = 0.01;  ///< share of it for the earlier half
 };
 
+/// Groups "earlier layers", "later layers" and "head" with their rates; an optimiser passes over frozen
+/// parameters.
 template <class T>
 std::vector<optim::ParameterGroup<T>> groups_by_depth(const Model<T>& model, const DepthRates& rates) {
   const std::vector<Layer<T>> all = layers(model);

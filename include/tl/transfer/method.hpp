@@ -19,11 +19,13 @@
 
 namespace tl::transfer {
 
+/// Which layers are trained; transfer/method.hpp says what each means.
 enum class MethodKind { features, head, last, full, two_stage, gradual };
 
+/// Which layers a fine-tuning trains.
 struct Method {
-  MethodKind kind = MethodKind::two_stage;
-  Index layers = 0;  ///< of last:N
+  MethodKind kind = MethodKind::two_stage;  ///< two_stage: every layer, the head first
+  Index layers = 0;                         ///< of last:N
 
   /// Reads "features", "head", "last:3", "full", "two-stage" or "gradual".
   static Method parse(std::string_view text) {
@@ -42,6 +44,7 @@ struct Method {
              "': expected features, head, last:N (such as last:3), full, two-stage or gradual");
     return method;
   }
+  /// As parse() reads it.
   friend std::ostream& operator<<(std::ostream& out, const Method& method) {
     switch (method.kind) {
       case MethodKind::features:

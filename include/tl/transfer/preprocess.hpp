@@ -30,11 +30,13 @@ inline data::Preprocess with_size(data::Preprocess preprocess, Index size) {
   return preprocess;
 }
 
+/// How images are prepared for a network.
 struct NetworkPreprocess {
-  data::Preprocess steps;
-  bool assumed = false;  ///< the network does not say: torchvision's for ImageNet, at the size it declares
+  data::Preprocess steps;  ///< what is done
+  bool assumed = false;    ///< the network does not say: torchvision's for ImageNet, at the size it declares
 };
 
+/// What the network's metadata say, or else torchvision's for ImageNet at the size that it declares.
 template <class T>
 NetworkPreprocess preprocess_of(const Graph<T>& graph) {
   const std::string own = io::preprocess_spec(graph.metadata);

@@ -32,13 +32,15 @@
 
 namespace tl::transfer {
 
+/// Features of the images of a data set, in one or more varied views.
 struct StoredFeatures {
   std::shared_ptr<const FeatureRows> rows;  ///< of image i in view v: row v * samples.size() + i
   std::vector<std::int64_t> labels;         ///< of the images
   std::vector<Index> samples;               ///< indices of the images into the data set
-  Index views = 1;
+  Index views = 1;                          ///< how many variations of each image
 
-  Index images() const { return static_cast<Index>(samples.size()); }
+  Index images() const { return static_cast<Index>(samples.size()); }  ///< how many
+  /// Of all rows.
   std::size_t bytes() const { return static_cast<std::size_t>(rows->count()) * rows->format().bytes(); }
 
   /// All of them, view after view.
@@ -66,17 +68,18 @@ struct StoredFeatures {
   }
 };
 
+/// How features are computed and where they are kept.
 struct StoreOptions {
-  Index batch_size = 32;
-  Index views = 1;
+  Index batch_size = 32;                          ///< images that go through the network together
+  Index views = 1;                                ///< variations of each image, at least 1
   data::Augment augment = data::Augment::none();  ///< how views are varied
-  std::uint64_t seed = 0;
-  bool strict = false;                          ///< a broken image is an error
-  std::size_t memory = std::size_t{512} << 20;  ///< bytes; more than that goes to a temporary file
-  std::filesystem::path cache{};                ///< a folder for features kept between runs; none: no such
-  ProcessGroup* group = nullptr;                ///< each process computes a part, and all get all rows
-  std::function<void(Index rows)> on_rows{};    ///< told how many are there, of views times images
-  std::function<bool()> should_stop{};          ///< asked after every batch
+  std::uint64_t seed = 0;                         ///< of the variations
+  bool strict = false;                            ///< a broken image is an error
+  std::size_t memory = std::size_t{512} << 20;    ///< bytes; more than that goes to a temporary file
+  std::filesystem::path cache{};                  ///< a folder for features kept between runs; none: no such
+  ProcessGroup* group = nullptr;                  ///< each process computes a part, and all get all rows
+  std::function<void(Index rows)> on_rows{};      ///< told how many are there, of views times images
+  std::function<bool()> should_stop{};            ///< asked after every batch
 };
 
 /// What store_features brought.
@@ -84,7 +87,7 @@ struct StoreResult {
   StoredFeatures features;             ///< without rows when it was stopped
   std::vector<data::Skipped> skipped;  ///< images that could not be read
   Index computed = 0;                  ///< rows; the others were in the cache
-  bool stopped = false;
+  bool stopped = false;                ///< by should_stop
 };
 
 namespace stored_features_impl {
@@ -301,18 +304,21 @@ StoreResult store_features(const Model<T>& network, const data::Dataset& images,
 /// Batches of features: what data::Loader is for images.
 class FeatureLoader {
  public:
+  /// How batches are made.
   struct Options {
-    Index batch_size = 32;
-    bool shuffle = false;
-    std::uint64_t seed = 0;
-    Share share{};  ///< of each batch
+    Index batch_size = 32;   ///< rows, at least 1
+    bool shuffle = false;    ///< in an order of each epoch's own
+    std::uint64_t seed = 0;  ///< of the order
+    Share share{};           ///< of each batch
   };
 
+  /// Throws for a batch size below 1.
   FeatureLoader(StoredFeatures features, data::Dataset dataset, const Options& options)
       : features_(std::move(features)), dataset_(std::move(dataset)), options_(options) {
     TL_CHECK(options.batch_size >= 1, "[features] expected a batch size of at least 1, got ",
              options.batch_size);
   }
+  /// The same for features in memory.
   FeatureLoader(const Features& features, data::Dataset dataset, const Options& options)
       : FeatureLoader(StoredFeatures::of(features), std::move(dataset), options) {}
 
@@ -338,14 +344,15 @@ class FeatureLoader {
       mutable data::Batch batch_{};
     };
 
+    /// Made by FeatureLoader::epoch; throws for a batch that is not there.
     Epoch(const FeatureLoader& loader, Index view, std::vector<Index> order, Index first_batch)
         : loader_(&loader), view_(view), order_(std::move(order)), given_(first_batch) {
       TL_CHECK(first_batch >= 0 && first_batch <= loader.batches(),
                "[features] expected to begin with one of ", loader.batches(), " batches, got ", first_batch);
       position_ = std::min(static_cast<std::size_t>(first_batch * loader.options_.batch_size), order_.size());
     }
-    Iterator begin() { return Iterator(this); }
-    std::default_sentinel_t end() const { return {}; }
+    Iterator begin() { return Iterator(this); }         ///< to be called once
+    std::default_sentinel_t end() const { return {}; }  ///< behind the last batch
 
     /// Batches of this epoch up to the one that was given last.
     Index batches_given() const { return given_; }
@@ -378,7 +385,8 @@ class FeatureLoader {
                  std::move(order), first_batch);
   }
 
-  const data::Dataset& dataset() const { return dataset_; }
+  const data::Dataset& dataset() const { return dataset_; }  ///< whose images the features are of
+  /// Of an epoch.
   Index batches() const { return (features_.images() + options_.batch_size - 1) / options_.batch_size; }
 
  private:

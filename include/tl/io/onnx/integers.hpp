@@ -18,10 +18,12 @@
 
 namespace tl::onnx {
 
+/// Whole numbers of a file, plain.
 using IntTensor = Tensor<std::int64_t>;
 
 /// Open extents of the two imagined inputs: the batch, and an image size that the file leaves open.
 inline constexpr std::array<Index, 2> imagined_batch = {2, 3};
+/// Height or width, where the file leaves them open.
 inline constexpr std::array<Index, 2> imagined_size = {224, 256};
 
 /// No extent, amount or count in a network is larger; files that say otherwise are refused.
@@ -30,10 +32,13 @@ inline constexpr Index largest_extent = Index{1} << 31;
 /// The largest constant that a file may make of smaller ones.
 inline constexpr Index largest_made = Index{1} << 24;
 
+/// Whole numbers for the two imagined inputs.
 struct Integers {
-  std::array<IntTensor, 2> at;
+  std::array<IntTensor, 2> at;  ///< one for each input
 
+  /// Of numbers that do not depend on the input.
   static Integers same(IntTensor tensor) { return {{tensor, tensor}}; }
+  /// Lists, one for each input.
   static Integers vector(const std::array<std::vector<Index>, 2>& values) {
     const auto make = [](const std::vector<Index>& v) {
       return IntTensor::from(std::span<const Index>(v), {static_cast<Index>(v.size())});
@@ -41,8 +46,9 @@ struct Integers {
     return {{make(values[0]), make(values[1])}};
   }
 
-  bool defined() const { return at[0].defined(); }
-  const Shape& shape() const { return at[0].shape(); }
+  bool defined() const { return at[0].defined(); }      ///< whether there are any
+  const Shape& shape() const { return at[0].shape(); }  ///< for the first imagined input
+  /// Whether both inputs give the same.
   bool certain() const {
     return at[0].shape() == at[1].shape() &&
            (at[0].shares_buffer(at[1]) || std::ranges::equal(at[0].span(), at[1].span()));

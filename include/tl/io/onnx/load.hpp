@@ -25,6 +25,7 @@
 
 namespace tl::onnx {
 
+/// What load does otherwise than by itself.
 template <class T>
 struct LoadOptions {
   /// Readers of operators that the library does not have, or to be read otherwise: by the operator's name,

@@ -38,9 +38,9 @@ struct Value {
   bool is_truth = false;         ///< a computed value that is 0 or 1
   bool failed = false;           ///< the node that makes it could not be read: its readers stay silent
 
-  bool is_constant() const { return constant.defined(); }
-  bool is_integer() const { return integers.defined(); }
-  bool is_computed() const { return id >= 0 && !is_constant(); }
+  bool is_constant() const { return constant.defined(); }         ///< a floating-point one
+  bool is_integer() const { return integers.defined(); }          ///< known at load time
+  bool is_computed() const { return id >= 0 && !is_constant(); }  ///< by nodes of the graph
 };
 
 /// What the reader knows about a value of the graph.
@@ -52,18 +52,20 @@ struct GraphFacts {
 /// Everything read so far.
 template <class T>
 struct Reading {
-  const ModelProto& model;
-  ExternalFiles files;
-  Index opset = 0;
-  bool own_file = false;   ///< written by this library
-  Index fixed_batch = -1;  ///< the batch extent that the file declares, -1 where it leaves it open
-  Graph<T> graph{};
-  std::vector<GraphFacts> facts{};
-  std::unordered_map<std::string, Value<T>> values{};
-  std::unordered_map<std::string, int> uses{};     ///< how many nodes and outputs read a name
-  Index filled_elements = 0;                       ///< of constants that a file describes by one number
-  Index stored_elements = 0, folded_elements = 0;  ///< in tensors of the file, and in constants made of them
+  const ModelProto& model;          ///< the file
+  ExternalFiles files;              ///< where weights lie that are not in it
+  Index opset = 0;                  ///< of ONNX's own domain
+  bool own_file = false;            ///< written by this library
+  Index fixed_batch = -1;           ///< the batch extent that the file declares, -1 where it leaves it open
+  Graph<T> graph{};                 ///< as far as it is built
+  std::vector<GraphFacts> facts{};  ///< an entry a value of the graph
+  std::unordered_map<std::string, Value<T>> values{};  ///< by the names of the file
+  std::unordered_map<std::string, int> uses{};         ///< how many nodes and outputs read a name
+  Index filled_elements = 0;                           ///< of constants that a file describes by one number
+  Index stored_elements = 0;                           ///< in tensors of the file
+  Index folded_elements = 0;                           ///< in constants made of them
 
+  /// Of a value of the graph.
   const GraphFacts& facts_of(ValueId id) const { return facts[static_cast<std::size_t>(id)]; }
 };
 
@@ -79,35 +81,45 @@ inline double widen(float value) {
   return wide;
 }
 
+/// One node of an ONNX file while it is read: gives attributes and inputs, takes the result. What it throws
+/// becomes a message with the node's name.
 template <class T>
 class Node {
  public:
+  /// `name` is the file's, or one made of the operator's where that has none.
   Node(Reading<T>& reading, const NodeProto& proto, std::string name)
       : reading_(reading), proto_(proto), name_(std::move(name)) {}
 
-  Index opset() const { return reading_.opset; }
+  Index opset() const { return reading_.opset; }  ///< of ONNX's own domain, such as 17
   /// True for files of this library: nodes are read as they were written, not taken together.
   bool own_file() const { return reading_.own_file; }
+  /// The batch extent that the file declares; -1: open.
   Index fixed_batch() const { return reading_.fixed_batch; }
-  Graph<T>& graph() { return reading_.graph; }
+  Graph<T>& graph() { return reading_.graph; }  ///< as far as it is built
 
   // ---- Attributes --------------------------------------------------------------------------------------
 
+  /// Whether the node has the attribute.
   bool has(std::string_view attribute) { return find(attribute) != nullptr; }
 
+  /// The attribute, or `missing` where the node has none; throws for another type or beyond 2^31.
   Index integer(std::string_view attribute, Index missing) {
     const AttributeProto* a = find(attribute, AttributeType::int_value);
     return a != nullptr ? bounded(attribute, a->i) : missing;
   }
+  /// A whole number as yes (not 0) or no.
   bool flag(std::string_view attribute, bool missing) { return integer(attribute, missing ? 1 : 0) != 0; }
+  /// A float, by the shortest decimal that it stands for.
   double number(std::string_view attribute, double missing) {
     const AttributeProto* a = find(attribute, AttributeType::float_value);
     return a != nullptr ? widen(a->f) : missing;
   }
+  /// A string, or `missing`.
   std::string text(std::string_view attribute, std::string missing) {
     const AttributeProto* a = find(attribute, AttributeType::string_value);
     return a != nullptr ? a->s : missing;
   }
+  /// A list of whole numbers up to 2^31, or `missing`.
   std::vector<Index> integers(std::string_view attribute, std::vector<Index> missing = {}) {
     const AttributeProto* a = find(attribute, AttributeType::ints);
     if (a == nullptr) return missing;
@@ -119,6 +131,7 @@ class Node {
     const AttributeProto* a = find(attribute, AttributeType::ints);
     return a != nullptr ? a->ints : std::vector<Index>{};
   }
+  /// Null where the node has none; throws where it has another type. Whoever asks must heed it.
   const AttributeProto* find(std::string_view attribute, AttributeType type = AttributeType::undefined) {
     asked_.emplace(attribute);
     for (const AttributeProto& a : proto_.attributes) {
@@ -142,12 +155,15 @@ class Node {
 
   // ---- Inputs ------------------------------------------------------------------------------------------
 
+  /// Those the node lists, left out by an empty name or not.
   int input_count() const { return static_cast<int>(proto_.inputs.size()); }
-  int output_count() const { return static_cast<int>(proto_.outputs.size()); }
+  int output_count() const { return static_cast<int>(proto_.outputs.size()); }  ///< as inputs are counted
+  /// False also for one left out by an empty name.
   bool has_input(int i) const {
     return i < input_count() && !proto_.inputs[static_cast<std::size_t>(i)].empty();
   }
 
+  /// What stands for input i; throws where it is missing.
   Value<T>& input(int i) {
     TL_CHECK(has_input(i), "input ", i, " is missing");
     const std::string& name = proto_.inputs[static_cast<std::size_t>(i)];
@@ -178,6 +194,7 @@ class Node {
     const IntTensor& tensor = integers(i).tensor();
     return {tensor.data(), tensor.data() + tensor.size()};
   }
+  /// The same, each at most 2^31.
   std::vector<Index> extents(int i) {
     std::vector<Index> list = positions(i);
     for (const Index value : list) bounded(concat("input ", i), value);
@@ -187,6 +204,7 @@ class Node {
   std::vector<Index> extents(std::string_view attribute, int i) {
     return has_input(i) ? extents(i) : integers(attribute);
   }
+  /// Whether the list stands in either place.
   bool has_extents(std::string_view attribute, int i) { return has_input(i) || has(attribute); }
 
   /// A constant of one element.
@@ -209,6 +227,7 @@ class Node {
     return value.is_transposed ? add_node(ops::Transpose{.axes = {1, 0}}, {value.id}, concat("turned_", i))
                                : value.id;
   }
+  /// Input i as a parameter.
   ValueId weight(int i) { return id(i, ValueKind::parameter); }
   /// A matrix (I,O) or, stored transposed, (O,I) as the weight (O,I) of Linear, under the file's name.
   ValueId linear_weight(int i, bool stored_transposed) {
@@ -222,6 +241,7 @@ class Node {
     const ValueId matrix = weight(i);
     return stored_transposed ? matrix : add_node(turn, {matrix}, concat("weight_", i));
   }
+  /// Input i as a buffer, such as running statistics.
   ValueId buffer(int i) { return id(i, ValueKind::buffer); }
   /// An operand of arithmetic. An initializer of several elements behind a weight is a parameter, such as a
   /// bias; others, such as the mean that preprocessing subtracts, are fixed.
@@ -231,18 +251,22 @@ class Node {
     const bool trained = value.is_initializer && weight_like;
     return id(i, trained ? ValueKind::parameter : ValueKind::constant);
   }
+  /// Whether a weight lies before input i.
   bool after_weight(int i) {
     const Value<T>& value = input(i);
     return value.is_computed() && reading_.facts_of(value.id).after_weight;
   }
-  const GraphFacts& facts(ValueId id) const { return reading_.facts_of(id); }
+  const GraphFacts& facts(ValueId id) const { return reading_.facts_of(id); }  ///< of a value of the graph
+  /// How many nodes and outputs read a value of the file.
   int uses(const std::string& name) const {
     const auto it = reading_.uses.find(name);
     return it == reading_.uses.end() ? 0 : it->second;
   }
+  /// The name that the file gives input i.
   const std::string& input_name(int i) const { return proto_.inputs[static_cast<std::size_t>(i)]; }
+  /// The name that the file gives an output.
   const std::string& output_name(int i = 0) const { return proto_.outputs[static_cast<std::size_t>(i)]; }
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return name_; }  ///< of the node, in the graph
 
   /// Whether input i is a constant of one element.
   bool is_scalar(int i) {
@@ -268,16 +292,19 @@ class Node {
 
   // ---- Results -----------------------------------------------------------------------------------------
 
+  /// Makes `value` what the output stands for; throws where that has no name.
   void set(Value<T> value, int output = 0) {
     TL_CHECK(output < output_count() && !output_name(output).empty(), "its output ", output, " has no name");
     reading_.values[output_name(output)] = std::move(value);
   }
+  /// Makes the output whole numbers known at load time.
   void set_integers(Integers integers, int output = 0) {
     for (const IntTensor& tensor : integers.at) count_folded(tensor.shape());
     Value<T> value;
     value.integers = std::move(integers);
     set(std::move(value), output);
   }
+  /// Makes the output a constant.
   void set_constant(Tensor<T> tensor, int output = 0) {
     count_folded(tensor.shape());
     Value<T> value;
@@ -316,6 +343,7 @@ class Node {
   ValueId add_node(Op op, std::vector<ValueId> inputs, std::string_view suffix = {}, int output = 0) {
     return add_node(make_operation<T>(std::move(op)), std::move(inputs), suffix, output);
   }
+  /// The same for an operation behind its interface.
   ValueId add_node(OperationPtr<T> operation, std::vector<ValueId> inputs, std::string_view suffix = {},
                    int output = 0) {
     GraphFacts result;
@@ -342,15 +370,18 @@ class Node {
   void emit(Op op, std::vector<ValueId> inputs, int output = 0) {
     emit(make_operation<T>(std::move(op)), std::move(inputs), output);
   }
+  /// The same for an operation behind its interface.
   void emit(OperationPtr<T> operation, std::vector<ValueId> inputs, int output = 0) {
     Value<T> value;
     value.id = add_node(std::move(operation), std::move(inputs), {}, output);
     set(std::move(value), output);
   }
+  /// A fixed tensor beside this node; `suffix` ends its name.
   ValueId add_constant(Tensor<T> tensor, std::string_view suffix) {
     return add_var(concat(name_, '/', suffix), ValueKind::constant, std::move(tensor));
   }
 
+  /// A fixed number, shape ().
   ValueId number_constant(double number, std::string_view suffix) {
     return add_constant(Tensor<T>::scalar(static_cast<T>(number)), suffix);
   }
@@ -359,6 +390,7 @@ class Node {
   template <class Op>
   requires requires { Op::name; }
   void compute(Op op, std::initializer_list<int> which) { compute(make_operation<T>(std::move(op)), which); }
+  /// The same for an operation behind its interface.
   void compute(OperationPtr<T> operation, std::initializer_list<int> which) {
     bool constant = true, after = false;
     for (const int i : which) {
@@ -404,6 +436,7 @@ class Node {
     TL_CHECK(reading_.folded_elements <= most, "constants of more than ", most, " elements made of ",
              reading_.stored_elements, " are not supported, got ", shape);
   }
+  /// Notes a tensor of the file: constants may be as much larger.
   void count_stored(const Shape& shape) { reading_.stored_elements += shape.size(); }
 
  private:

@@ -222,6 +222,7 @@ class Writer {
 
 }  // namespace save_impl
 
+/// What save does otherwise than by itself.
 struct SaveOptions {
   /// Folds batch normalisations into the convolutions before them: fewer operations for programs that only
   /// infer, but a poorer start for whoever trains the network further.
@@ -259,6 +260,7 @@ void save(const Graph<T>& graph, const std::filesystem::path& path, const SaveOp
       graph, [&file](std::string_view piece) { file.write(piece); }, options);
   file.commit();
 }
+/// The same of a model, with its metadata.
 template <std::floating_point T>
 void save(const Model<T>& model, const std::filesystem::path& path, const SaveOptions& options = {}) {
   save(model.graph(), path, options);

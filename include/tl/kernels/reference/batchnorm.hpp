@@ -20,6 +20,7 @@ void batchnorm_statistics(Index rows, Index channels, const T* x, T* mean, T* va
   }
 }
 
+/// activation(v)
 template <class T>
 T activated(Activation activation, T v) {
   if (activation == Activation::none) return v;
@@ -27,6 +28,7 @@ T activated(Activation activation, T v) {
   return activation == Activation::relu6 ? std::min(v, T(6)) : v;
 }
 
+/// Dy where y was not clipped, else 0.
 template <class T>
 T activation_gradient(Activation activation, T y, T dy) {
   if (activation == Activation::none) return dy;

@@ -12,16 +12,19 @@
 
 namespace tl::kernels::reference {
 
+/// The distribution function of the standard normal.
 template <class T>
 T normal_distribution(T x) {
   return std::erfc(-x / std::sqrt(T(2))) / 2;
 }
 
+/// log(1 + exp(x)) without overflow.
 template <class T>
 T softplus(T x) {
   return std::max(x, T(0)) + std::log1p(std::exp(-std::abs(x)));
 }
 
+/// One value of kernels::unary_forward.
 template <class T>
 T unary(Unary op, T alpha, T beta, T x) {
   if (std::isnan(x)) return x;
@@ -127,6 +130,7 @@ void unary_backward(Unary op, std::type_identity_t<T> alpha, std::type_identity_
   for (Index i = 0; i < n; ++i) dx[i] = dy[i] * derivative<T>(op, alpha, beta, saved[i]);
 }
 
+/// One value of kernels::binary_row.
 template <class T>
 T binary(Binary op, T a, T b) {
   switch (op) {

@@ -56,6 +56,7 @@ void max_pool_backward(const PoolShape& s, const T* dy, const std::int32_t* argm
   });
 }
 
+/// By how many pixels the mean of window (oi,oj) divides; at least 1.
 template <class T>
 T average_divisor(const PoolShape& s, const AverageCount& count, Index oi, Index oj) {
   Index divisor = 0;

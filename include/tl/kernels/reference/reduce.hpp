@@ -49,6 +49,7 @@ void reduce(Reduce op, int rank, const Index* extents, const Index* strides, con
   }
 }
 
+/// sum_i a[i] b[i].
 template <class T>
 T dot(Index n, const T* a, const T* b) {
   T sum = 0;

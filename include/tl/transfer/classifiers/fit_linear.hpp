@@ -16,17 +16,19 @@
 
 namespace tl::transfer {
 
+/// How it is minimised.
 struct LinearOptions {
   double penalty = 0;       ///< 0: the classifier's own choice
   double tolerance = 1e-4;  ///< of the gradient's largest element, where training ends
   Index iterations = 1000;  ///< at most
 };
 
+/// What came of it.
 struct LinearFit {
-  LinearClassifier classifier;
-  double objective = 0;  ///< what was minimised
+  LinearClassifier classifier;  ///< of features as they are, not standardised
+  double objective = 0;         ///< what was minimised
   double gradient = 0;   ///< its largest element; above the tolerance when the iterations did not suffice
-  Index iterations = 0;
+  Index iterations = 0;  ///< that were needed
 };
 
 namespace fit_linear_impl {

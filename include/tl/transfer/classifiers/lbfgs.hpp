@@ -21,17 +21,19 @@ namespace tl::transfer {
 /// The value at x; writes the gradient, of x's size.
 using Objective = std::function<double(const std::vector<double>& x, std::vector<double>& gradient)>;
 
+/// Where it ends, and what it remembers.
 struct LbfgsOptions {
   double tolerance = 1e-5;  ///< of the gradient's largest element, where it ends
   Index iterations = 1000;  ///< at most
   std::size_t memory = 10;  ///< steps that are remembered
 };
 
+/// Where it ended.
 struct LbfgsResult {
-  std::vector<double> x;
-  double value = 0;
-  double gradient = 0;  ///< its largest element; above the tolerance when the iterations did not suffice
-  Index iterations = 0;
+  std::vector<double> x;  ///< the point
+  double value = 0;       ///< the objective there
+  double gradient = 0;    ///< its largest element; above the tolerance when the iterations did not suffice
+  Index iterations = 0;   ///< that were needed
 };
 
 namespace lbfgs_impl {

@@ -24,6 +24,7 @@ inline Tensor<std::int64_t> best_classes(const Tensor<float>& scores) {
   return best;
 }
 
+/// A linear function of features (N,D) for each class.
 struct LinearClassifier {
   Tensor<float> weight;  ///< (classes,D)
   Tensor<float> bias;    ///< (classes)
@@ -33,6 +34,7 @@ struct LinearClassifier {
     check_features(features, "classifier");
     return ops::Linear{}.forward(features, weight, bias);
   }
+  /// The class of the highest score of each row, (N).
   Tensor<std::int64_t> predict(const Tensor<float>& features) const { return best_classes(scores(features)); }
 };
 

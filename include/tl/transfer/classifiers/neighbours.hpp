@@ -19,15 +19,18 @@
 
 namespace tl::transfer {
 
+/// How near two features are.
 enum class Distance { cosine, euclidean };
 
+/// How near is measured, and how many vote.
 struct NeighbourOptions {
-  Distance distance = Distance::cosine;
+  Distance distance = Distance::cosine;  ///< between features
   /// Numbers of neighbours, of which the one is taken that is right most often about each sample by the
   /// others; of equally good ones the first. Those that are not below the number of samples are left out.
   std::vector<Index> candidates{1, 3, 5, 9, 15};
 };
 
+/// Features and labels that are remembered; a new one gets the class that most of the nearest have.
 class NearestNeighbours {
  public:
   /// Keeps features (N,D) and labels (N) of `classes` classes; every class must have a sample.
@@ -46,7 +49,7 @@ class NearestNeighbours {
     choose_k(options.candidates);
   }
 
-  Index k() const { return k_; }
+  Index k() const { return k_; }  ///< how many vote
   /// Share of the samples whose class the others' votes give.
   double leave_one_out() const { return leave_one_out_; }
 

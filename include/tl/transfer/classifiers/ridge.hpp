@@ -24,13 +24,15 @@
 
 namespace tl::transfer {
 
+/// Which penalties are tried.
 struct RidgeOptions {
   /// Tried in this order; of equally good ones the first is taken.
   std::vector<double> penalties{1e2, 3e1, 1e1, 3, 1, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4};
 };
 
+/// What came of it.
 struct RidgeFit {
-  LinearClassifier classifier;
+  LinearClassifier classifier;        ///< of features as they are, not standardised
   double penalty = 0;                 ///< the one with the least error
   std::vector<double> leave_one_out;  ///< for each penalty, the mean squared error of a sample left out
 };

@@ -43,10 +43,11 @@ inline void check_training_set(const Tensor<float>& features, const Tensor<std::
 
 /// What standardising does to each of D columns.
 struct Scale {
-  std::vector<double> mean;
+  std::vector<double> mean;    ///< (D)
   std::vector<double> factor;  ///< 1 / deviation; 0 of a constant column
 };
 
+/// Of the columns of features (N,D), in double.
 inline Scale scale_of(const Tensor<float>& features) {
   const Index n = features.shape(0), width = features.shape(1);
   Scale scale{std::vector<double>(static_cast<std::size_t>(width), 0.0),
