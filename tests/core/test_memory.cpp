@@ -1,6 +1,7 @@
 // Memory: alignment, recycling, accounting, scratch space for each thread.
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <thread>
 #include <tl/core/memory.hpp>
@@ -170,4 +171,86 @@ TEST_CASE("older chunks are used before newer ones, wherever the system put them
   for (void* block : blocks) CHECK(pool.allocate(most_of_a_chunk) == block);
   for (void* block : blocks) pool.release(block, most_of_a_chunk);
   pool.trim();
+}
+
+TEST_CASE("beyond the limit a request is refused before memory is taken") {
+  tl::MemoryPool pool;
+  pool.set_limit(1'000'000);
+  void* first = pool.allocate(900'000);
+  const std::size_t before = pool.bytes_in_use(), peak = pool.peak_bytes();
+  CHECK_THROWS_AS(pool.allocate(200'000), tl::MemoryLimitError);
+  CHECK_THROWS_AS(pool.allocate(200'000), std::bad_alloc);
+  CHECK_THROWS_AS(pool.allocate(std::size_t{1} << 60), tl::MemoryLimitError);
+  CHECK_THROWS_WITH(
+      pool.allocate(200'000),
+      "memory: 195 KiB more beside the 879 KiB in use would exceed the limit of 977 KiB: choose "
+      "a smaller batch or size, or a higher limit");
+  CHECK(pool.bytes_in_use() == before);
+  CHECK(pool.peak_bytes() == peak);
+  void* second = pool.allocate(90'000);
+  CHECK(pool.peak_bytes() <= pool.limit());
+  pool.release(first, 900'000);
+  first = pool.allocate(800'000);
+  pool.release(first, 800'000);
+  pool.release(second, 90'000);
+  pool.set_limit(tl::MemoryPool::no_limit);
+  pool.release(pool.allocate(2'000'000), 2'000'000);
+}
+
+TEST_CASE("the environment sets the limit") {
+  const auto with = [](const char* value) {
+    ::setenv("TL_MAX_MEMORY", value, 1);
+    try {
+      const std::size_t limit = tl::MemoryPool().limit();
+      ::unsetenv("TL_MAX_MEMORY");
+      return limit;
+    } catch (...) {
+      ::unsetenv("TL_MAX_MEMORY");
+      throw;
+    }
+  };
+  CHECK(with("512M") == std::size_t{512} << 20);
+  CHECK(with("") == tl::MemoryPool::no_limit);
+  CHECK_THROWS_WITH(with("much"),
+                    "TL_MAX_MEMORY: expected an amount of memory such as 512M, 1.5G or a number of "
+                    "bytes, got 'much'");
+  CHECK(tl::MemoryPool().limit() == tl::MemoryPool::no_limit);
+}
+
+TEST_CASE("working memory of kernels counts, but is not refused") {
+  MemoryPool& pool = MemoryPool::instance();
+  const std::size_t before = pool.limit();
+  pool.set_limit(pool.bytes_in_use() + 1000);
+  float* block = tl::scratch<float, 902>(10'000);
+  block[9'999] = 1;
+  CHECK_THROWS_AS(AlignedArray<float>(1), tl::MemoryLimitError);
+  pool.set_limit(before);
+}
+
+TEST_CASE("claims count while they live, and wait for each other where they do not fit together") {
+  tl::MemoryPool pool;
+  pool.set_limit(1'000'000);
+  CHECK_THROWS_AS(pool.claim(1'000'001), tl::MemoryLimitError);
+  pool.claim(600'000);
+  CHECK(pool.bytes_in_use() == 600'000);
+  CHECK_NOTHROW(pool.release(pool.allocate(800'000), 800'000));  // what it was claimed for
+  pool.end_claim(600'000);
+
+  std::vector<int> done(4, 0);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([t, &pool, &done] {
+      for (int i = 0; i < 50; ++i) {
+        pool.claim(400'000 + static_cast<std::size_t>(t) * 100'000);
+        std::this_thread::yield();
+        pool.end_claim(400'000 + static_cast<std::size_t>(t) * 100'000);
+        ++done[static_cast<std::size_t>(t)];
+      }
+    });
+  }
+  pool.reset_peak();
+  for (std::thread& thread : threads) thread.join();
+  CHECK(done == std::vector<int>(4, 50));
+  CHECK(pool.peak_bytes() <= 1'000'000);
+  CHECK(pool.bytes_in_use() == 0);
 }

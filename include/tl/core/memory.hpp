@@ -6,20 +6,26 @@
 // addresses, and neighbouring free ranges become one: so the layers of a network work in the same few
 // megabytes one after the other, which stay in the caches, and pages that nothing has touched yet are taken
 // last.
+//
+// A limit (TL_MAX_MEMORY, or set_limit) refuses what would go beyond it before memory is taken.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <new>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <tl/core/byte_size.hpp>
 #include <tl/core/error.hpp>
 
 #ifdef __linux__
@@ -56,20 +62,46 @@ inline void allow_access([[maybe_unused]] void* block, [[maybe_unused]] std::siz
 #endif
 }
 
+/// Thrown where more memory would be in use than MemoryPool's limit. No tl::Error: those of a photo are
+/// answered by leaving it out.
+class MemoryLimitError : public std::bad_alloc {
+ public:
+  explicit MemoryLimitError(std::string message)
+      : message_(std::make_shared<const std::string>(std::move(message))) {}
+  const char* what() const noexcept override { return message_->c_str(); }
+
+ private:
+  std::shared_ptr<const std::string> message_;  // copies of an exception must not throw
+};
+
 /// Keeps released blocks for reuse. One for the process; safe from any thread.
 class MemoryPool {
  public:
+  static constexpr std::size_t no_limit = static_cast<std::size_t>(-1);
+  /// Whether a request may be refused.
+  enum class Limit { holds, ignored };
+
+  /// Its limit is what the environment variable TL_MAX_MEMORY says. Throws tl::Error where that is no size.
+  MemoryPool() {
+    const char* wish = std::getenv("TL_MAX_MEMORY");
+    if (wish == nullptr || *wish == '\0') return;
+    try {
+      limit_ = parse_byte_size(wish);
+    } catch (const Error& error) {
+      fail("TL_MAX_MEMORY: ", error.what());
+    }
+  }
+
   static MemoryPool& instance() {
     static MemoryPool* pool =
         new MemoryPool;  // never destroyed: static tensors may outlive any order of exit
     return *pool;
   }
 
-  void* allocate(std::size_t bytes) {
+  /// Throws MemoryLimitError beyond the limit, std::bad_alloc where the system has no more.
+  void* allocate(std::size_t bytes, Limit limit = Limit::holds) {
     const std::size_t size = rounded(bytes);
-    const std::size_t now = in_use_ += size;
-    for (std::size_t peak = peak_; peak < now && !peak_.compare_exchange_weak(peak, now);) {
-    }
+    count(size, limit);
     void* block = size < smallest_pooled ? std::aligned_alloc(memory_alignment, size) : take(size + fence);
     if (block == nullptr) {
       in_use_ -= size;
@@ -97,6 +129,31 @@ class MemoryPool {
   std::size_t peak_bytes() const { return peak_; }
   void reset_peak() { peak_ = in_use_.load(); }
 
+  /// The most bytes in use that a request may lead to; no_limit without one. What is in use already stays.
+  std::size_t limit() const { return limit_.load(std::memory_order_relaxed); }
+  void set_limit(std::size_t bytes) { limit_ = bytes; }
+
+  /// Counts memory that is about to be taken, here or elsewhere, by a decoder of images. Claims wait for each
+  /// other where they do not fit together; one that does not fit alone throws MemoryLimitError. Until it ends
+  /// nothing is refused to its thread.
+  void claim(std::size_t bytes) {
+    std::unique_lock lock(claim_mutex_);
+    claim_ended_.wait(lock, [&] {
+      return claimed_ == 0 ||
+             (claimed_ + bytes <= most_claimed && bytes <= limit() - std::min(limit(), in_use_.load()));
+    });
+    count(bytes, Limit::holds);
+    claimed_ += bytes;
+    ++claims_here();
+  }
+  void end_claim(std::size_t bytes) noexcept {
+    const std::lock_guard lock(claim_mutex_);
+    claimed_ -= bytes;
+    in_use_ -= bytes;
+    --claims_here();
+    claim_ended_.notify_all();
+  }
+
   /// Gives every chunk of which nothing is in use back to the system.
   void trim() {
     const std::lock_guard lock(mutex_);
@@ -110,6 +167,7 @@ class MemoryPool {
   static constexpr std::size_t smallest_chunk = std::size_t{64} << 20, largest_growth = std::size_t{1} << 30;
   static constexpr std::size_t most_kept = std::size_t{2} << 30;
   static constexpr std::size_t huge_page = std::size_t{2} << 20;
+  static constexpr std::size_t most_claimed = std::size_t{1} << 30;  ///< by several at one time
 
   /// Between blocks, where the address sanitizer watches it.
   static constexpr std::size_t fence = TL_ADDRESS_SANITIZER ? memory_alignment : 0;
@@ -133,6 +191,27 @@ class MemoryPool {
 
   static std::size_t rounded(std::size_t bytes) {
     return (std::max<std::size_t>(bytes, 1) + memory_alignment - 1) / memory_alignment * memory_alignment;
+  }
+
+  /// Adds to what is in use, unless that is refused.
+  void count(std::size_t size, Limit limit) {
+    const std::size_t now = in_use_ += size;
+    if (now > limit_.load(std::memory_order_relaxed) && limit == Limit::holds && claims_here() == 0)
+        [[unlikely]]
+      refuse(size);
+    for (std::size_t peak = peak_; peak < now && !peak_.compare_exchange_weak(peak, now);) {
+    }
+  }
+  static int& claims_here() {
+    thread_local int claims = 0;
+    return claims;
+  }
+  [[noreturn, gnu::cold]] void refuse(std::size_t size) {
+    const std::size_t before = in_use_ -= size;
+    throw MemoryLimitError(concat("memory: ", byte_size_text(size), " more beside the ",
+                                  byte_size_text(before), " in use would exceed the limit of ",
+                                  byte_size_text(limit()),
+                                  ": choose a smaller batch or size, or a higher limit"));
   }
 
   /// Makes [begin, begin + size) a free range in front of `next`.
@@ -238,7 +317,23 @@ class MemoryPool {
   Free* first_ = nullptr;
   std::vector<Chunk> chunks_;
   std::size_t kept_ = 0;
-  std::atomic<std::size_t> in_use_{0}, peak_{0};
+  std::atomic<std::size_t> in_use_{0}, peak_{0}, limit_{no_limit};
+
+  std::mutex claim_mutex_;
+  std::condition_variable claim_ended_;
+  std::size_t claimed_ = 0;
+};
+
+/// MemoryPool::claim for a scope, on one thread.
+class MemoryClaim {
+ public:
+  explicit MemoryClaim(std::size_t bytes) : bytes_(bytes) { MemoryPool::instance().claim(bytes); }
+  MemoryClaim(const MemoryClaim&) = delete;
+  MemoryClaim& operator=(const MemoryClaim&) = delete;
+  ~MemoryClaim() { MemoryPool::instance().end_claim(bytes_); }
+
+ private:
+  std::size_t bytes_;
 };
 
 /// An uninitialised, aligned array of a trivial type. Moves, does not copy.
@@ -248,9 +343,10 @@ class AlignedArray {
 
  public:
   AlignedArray() = default;
-  explicit AlignedArray(std::size_t count) : count_(count) {
+  explicit AlignedArray(std::size_t count, MemoryPool::Limit limit = MemoryPool::Limit::holds)
+      : count_(count) {
     if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T)) throw std::bad_alloc();
-    if (count > 0) data_ = static_cast<T*>(MemoryPool::instance().allocate(count * sizeof(T)));
+    if (count > 0) data_ = static_cast<T*>(MemoryPool::instance().allocate(count * sizeof(T), limit));
   }
   AlignedArray(AlignedArray&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
@@ -274,10 +370,11 @@ class AlignedArray {
 
 /// Working memory of a kernel: at least `count` elements, one block for each thread, type and slot, which
 /// grows and is used again by the next call. A kernel that calls another picks a slot the other does not use.
+/// No limit refuses it, lest an exception leave a parallel region: it counts for the next request of others.
 template <class T, int slot>
 T* scratch(std::size_t count) {
   thread_local AlignedArray<T> block;
-  if (block.size() < count) block = AlignedArray<T>(count);
+  if (block.size() < count) block = AlignedArray<T>(count, MemoryPool::Limit::ignored);
   return block.data();
 }
 

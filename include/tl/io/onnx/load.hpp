@@ -216,6 +216,8 @@ class Reader {
     } catch (const FailedInput&) {
     } catch (const Error& error) {
       problems_.add(concat(proto.op_type, ": ", error.what()), concat("node '", node.name(), "'"));
+    } catch (const MemoryLimitError&) {
+      throw;
     } catch (const std::bad_alloc&) {
       problems_.add(concat(proto.op_type, ": more memory is needed than there is"),
                     concat("node '", node.name(), "'"));
