@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <tl/core/file.hpp>
+#include <tl/core/memory.hpp>
 #include <tl/kernels/isa.hpp>
 
 #include "commands.hpp"
@@ -94,8 +95,7 @@ Command parse(CLI::App& app, int argc, char** argv) {
   program::add_export(app, chosen);
   program::add_completion(app, chosen);
   program::add_manual(app, chosen);
-  for (CLI::App* command : app.get_subcommands({}))
-    command->add_flag("-q,--quiet", program::quiet, "errors and results only");
+  for (CLI::App* command : app.get_subcommands({})) program::add_common(*command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -122,7 +122,8 @@ int main(int argc, char** argv) {
   app.footer("Example: tl predict resnet18.onnx photo.jpg\n`tl COMMAND --help` tells about one command.");
   try {
     const Command command = parse(app, argc, argv);
-    tl::kernels::active_isa();  // a wrong TL_ISA is told once, and not from within parallel work
+    tl::kernels::active_isa();   // a wrong TL_ISA is told once, and not from within parallel work
+    tl::MemoryPool::instance();  // nor a wrong TL_MAX_MEMORY
     command();
     std::cout.flush();
     if (!std::cout) return complain("standard output cannot be written: is the disk full?", could_not);
@@ -131,6 +132,8 @@ int main(int argc, char** argv) {
     return complain(error.what(), could_not);
   } catch (const tl::Error& error) {
     return complain(error.what(), wrong_input);
+  } catch (const tl::MemoryLimitError& error) {
+    return complain(error.what(), could_not);
   } catch (const std::bad_alloc&) {
     return complain("there is not enough memory: use smaller images or batches", could_not);
   } catch (const std::exception& error) {

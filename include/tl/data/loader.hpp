@@ -55,9 +55,7 @@ class Epoch {
     TL_CHECK(first_batch >= 0 && first_batch <= batches, "[loader] expected to begin with one of ", batches,
              " batches, got ", first_batch);
     position_ = std::min(first_batch * options.batch_size, total_);
-    const int wanted = options.threads > 0
-                           ? options.threads
-                           : std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
+    const int wanted = decoding_threads(options.threads);
     try {
       for (int i = 0; i < wanted; ++i) threads_.emplace_back([this] { work(); });
     } catch (...) {
