@@ -4,9 +4,10 @@
 #include <functional>
 #include <optional>
 
-#include <tl/core/memory.hpp>
+#include <tl/core/memory_fit.hpp>
 #include <tl/core/parallel.hpp>
 #include <tl/graph/fuse.hpp>
+#include <tl/graph/memory.hpp>
 #include <tl/kernels/conv_plan.hpp>
 #include <tl/kernels/isa.hpp>
 #include <tl/optim/groups.hpp>
@@ -133,6 +134,24 @@ class LayerClock final : public tl::Observer<float> {
   Clock::time_point last_;
 };
 
+/// Throws where the limit of memory is too low for batches of this shape.
+void check_memory(const tl::Model<float>& model, const tl::Shape& input, bool train) {
+  if (tl::MemoryPool::instance().limit() == tl::MemoryPool::no_limit || input.rank() != 4) return;
+  std::size_t beside = tl::MemoryPool::instance().bytes_in_use();
+  const auto bytes_of = [](const tl::Shape& shape) {
+    return static_cast<std::size_t>(shape.size()) * sizeof(float);
+  };
+  for (const auto& p : model.parameters())
+    if (train) beside += bytes_of(p.var.shape());  // the optimiser's memory
+  using Memory = tl::RunMemory<float>;
+  const Memory network(model.graph(), train ? Memory::Pass::training : Memory::Pass::inference);
+  tl::check_fits(train ? "training" : "the network", {input[0], input[2], input[3]},
+                 [&](const tl::BatchSize& size) {
+                   const tl::Shape x{size.images, input[1], size.height, size.width};
+                   return beside + bytes_of(x) + network.need(x).bytes();
+                 });
+}
+
 Figures measure(tl::Model<float>& model, const Options& o) {
   using Clock = std::chrono::steady_clock;
   const tl::Graph<float>& graph = model.graph();
@@ -146,6 +165,7 @@ Figures measure(tl::Model<float>& model, const Options& o) {
     tl::fail("the network does not take batches ", f.input, ": ", error.what());
   }
   model.train(o.train);
+  check_memory(model, f.input, o.train);
   tl::MemoryPool::instance().reset_peak();
   const std::function<void()> step = make_step(model, random_images(f.input), o.train);
   step();  // fills caches, packs weights

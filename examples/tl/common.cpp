@@ -4,13 +4,17 @@
 #include <algorithm>
 #include <cstdio>
 #include <numeric>
+#include <set>
 
 #include <glob.h>
 
+#include <tl/core/memory_fit.hpp>
 #include <tl/core/parallel.hpp>
 #include <tl/graph/fuse.hpp>
+#include <tl/graph/memory.hpp>
 #include <tl/io/metadata.hpp>
 #include <tl/io/onnx/load.hpp>
+#include <tl/train/memory.hpp>
 
 #include "weights.hpp"
 
@@ -174,6 +178,19 @@ void add_threads(CLI::App& command, int& threads) {
       ->type_name("N");
 }
 
+void add_common(CLI::App& command) {
+  command.get_help_ptr()->group("");  // who reads the help has found it
+  static const std::set<std::string> light = {"inspect", "export", "completion", "man"};
+  if (!light.contains(command.get_name())) {
+    const auto limit = [](const std::string& size) {
+      tl::MemoryPool::instance().set_limit(tl::parse_byte_size(size));
+    };
+    command.add_option_function<std::string>("--max-memory", limit, "refuse what takes more, such as 2G")
+        ->type_name("SIZE");
+  }
+  command.add_flag("-q,--quiet", quiet, "errors and results only");
+}
+
 void use_threads(int threads) {
   if (threads > 0) tl::set_num_threads(threads);
 }
@@ -293,9 +310,32 @@ Classifier open_classifier(const std::filesystem::path& path, const std::string&
   return c;
 }
 
+namespace {
+
+/// The same with batches that fit into the limit of memory.
+tl::data::Loader within_limit(const Classifier& c, tl::data::Loader loader, tl::data::LoaderOptions options) {
+  if (tl::MemoryPool::instance().limit() == tl::MemoryPool::no_limit) return loader;
+  const std::size_t before = tl::MemoryPool::instance().bytes_in_use();
+  using Memory = tl::RunMemory<float>;
+  const Memory network(c.model->graph(), Memory::Pass::inference);
+  const tl::train::LoaderMemory images(loader.dataset(), options);
+  const auto bytes = [&](const tl::BatchSize& size) {
+    const tl::Shape x{size.images, tl::data::Image::channels, size.height, size.width};
+    return before + network.need(x).bytes() + images.bytes(x);
+  };
+  const tl::data::Size size = loader.size();
+  tl::check_fits("the network", {1, size.height, size.width}, bytes);
+  const Index batch = tl::images_that_fit({options.batch_size, size.height, size.width}, bytes);
+  if (batch == options.batch_size) return loader;
+  options.batch_size = batch;
+  return tl::data::Loader(loader.dataset(), c.preprocess, options);
+}
+
+}  // namespace
+
 tl::data::Loader open_images(const Classifier& c, tl::data::Dataset images, bool strict, int threads) {
-  tl::data::Loader loader(std::move(images), c.preprocess,
-                          {.batch_size = 16, .strict = strict, .threads = threads});
+  const tl::data::LoaderOptions options{.batch_size = 16, .strict = strict, .threads = threads};
+  tl::data::Loader loader(std::move(images), c.preprocess, options);
   const tl::data::Size size = loader.size();
   classes_of(c.model->graph(), size);
   const tl::Shape& declared = only_input(c.model->graph()).shape;
@@ -304,7 +344,7 @@ tl::data::Loader open_images(const Classifier& c, tl::data::Dataset images, bool
   if (!as_declared)
     note(tl::concat("the network declares ", declared, ", the preprocessing makes images of ", size,
                     " pixels"));
-  return loader;
+  return within_limit(c, std::move(loader), options);
 }
 
 // ---- Broken images ----

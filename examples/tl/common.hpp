@@ -92,6 +92,8 @@ CLI::Validator between(Number least, Number most) {
 /// MODEL, the file a command works on.
 void add_model(CLI::App& command, std::filesystem::path& path);
 void add_threads(CLI::App& command, int& threads);
+/// What every command has: --quiet and, where it runs a network, --max-memory.
+void add_common(CLI::App& command);
 /// 0 leaves the number as it is.
 void use_threads(int threads);
 void add_preprocess(CLI::App& command, std::string& spec);
@@ -136,7 +138,8 @@ struct Classifier {
 Classifier open_classifier(const std::filesystem::path& path, const std::string& spec);
 
 /// Batches of images as the network expects them. Notes where their size is not the declared one; throws
-/// where the network does not take it.
+/// where the network does not take it. Below a limit of memory batches are smaller; throws where not even
+/// single images fit.
 tl::data::Loader open_images(const Classifier& c, tl::data::Dataset images, bool strict, int threads);
 
 /// Names the broken images a loader has met since the last call on standard error, and counts them.

@@ -5,6 +5,7 @@
 #include <new>
 
 #include <tl/core/file.hpp>
+#include <tl/core/memory.hpp>
 
 #include "common.hpp"
 
@@ -23,6 +24,8 @@ int complain_of_exception() {
     return complain(error.what(), could_not);
   } catch (const tl::Error& error) {
     return complain(error.what(), wrong_input);
+  } catch (const tl::MemoryLimitError& error) {
+    return complain(error.what(), could_not);
   } catch (const std::bad_alloc&) {
     return complain("there is not enough memory: use smaller images or batches", could_not);
   } catch (const std::exception& error) {

@@ -65,6 +65,18 @@ std::string table_of(const tl::transfer::Features& features, const tl::data::Dat
   return text;
 }
 
+/// Throws where the rows of all images do not fit into the limit of memory: batch by batch, then joined.
+void check_rows(const tl::Model<float>& network, const tl::Shape& example, Index images) {
+  const tl::Graph<float>& graph = network.graph();
+  const tl::Shape row = graph.infer(std::span(&example, 1)).at(static_cast<std::size_t>(graph.outputs()[0]));
+  const std::size_t bytes = 2 * sizeof(float) * static_cast<std::size_t>(images * row.size());
+  const std::size_t limit = tl::MemoryPool::instance().limit();
+  if (bytes > limit)
+    throw tl::MemoryLimitError(tl::concat(
+        "the features of ", counted(images, "image"), " take ", tl::byte_size_text(bytes),
+        " of memory, the limit is ", tl::byte_size_text(limit), ": take fewer images or a smaller layer"));
+}
+
 void features(const Options& o) {
   const QuietOutput quiet_output;
   use_threads(o.threads);
@@ -84,6 +96,7 @@ void features(const Options& o) {
   const tl::ValueId wanted = find_value(graph, o.layer);
   const tl::Model<float> network(
       tl::subgraph<float>(graph, graph.inputs(), std::span(&example, 1), std::span(&wanted, 1)));
+  check_rows(network, example, images.size());
   Progress progress("features", images.size());
   SkippedReport skipped;
   const tl::transfer::Features result = tl::transfer::compute_features(network, loader, [&](Index done) {

@@ -1,6 +1,7 @@
 // tl find-lr: a learning rate for a network and a folder of photos.
 #include <tl/train/find_lr.hpp>
 #include <tl/train/fine_tune.hpp>
+#include <tl/train/memory.hpp>
 #include <tl/transfer/layers.hpp>
 
 #include "commands.hpp"
@@ -29,14 +30,26 @@ void prepare(const Options& o, const tl::data::ImageFolder& photos,
   TL_CHECK(tl::transfer::trainable_elements(model) > 0, "every layer is frozen: there is nothing to train");
 }
 
+Index batch_size(const tl::train::FineTuneOptions& t) { return t.batch_size > 0 ? t.batch_size : 16; }
+
 tl::data::Loader open_loader(const tl::data::ImageFolder& photos, const tl::train::FineTuneOptions& t) {
   const bool only_head = t.method.kind == tl::transfer::MethodKind::head;
-  tl::data::LoaderOptions loading{.batch_size = t.batch_size > 0 ? t.batch_size : 16,
-                                  .shuffle = true,
-                                  .strict = t.strict,
-                                  .seed = t.seed};
+  tl::data::LoaderOptions loading{
+      .batch_size = batch_size(t), .shuffle = true, .strict = t.strict, .seed = t.seed};
   loading.augment = t.augment.value_or(only_head ? tl::data::Augment::none() : tl::data::Augment{});
   return tl::data::Loader(photos.train, *t.preprocess, loading);
+}
+
+/// Throws where the limit of memory is too low.
+void check_memory(const tl::Model<float>& model, const tl::train::FineTuneOptions& training,
+                  const tl::data::Loader& loader) {
+  if (tl::MemoryPool::instance().limit() == tl::MemoryPool::no_limit) return;
+  tl::train::FineTuneOptions sweep = training;
+  sweep.method = {tl::transfer::MethodKind::gradual};  // all that is not frozen, in one stage
+  sweep.augment = tl::data::Augment{};                 // photos go through the whole network
+  const tl::train::FineTuneMemory<float> memory(model, sweep, example_image(training), loader.dataset());
+  tl::check_fits("training", {batch_size(training), loader.size().height, loader.size().width},
+                 [&](const tl::BatchSize& size) { return memory.bytes(size); });
 }
 
 Json to_json(const Options& o, const tl::train::LrCurve& curve) {
@@ -67,6 +80,7 @@ void find_lr(Options o) {
   if (!o.svg.empty()) check_writable(o.svg);
   prepare(o, photos, training, *model);
   const tl::data::Loader loader = open_loader(photos, training);
+  check_memory(*model, training, loader);
   const auto optimiser = tl::train::make_optimiser(*model, training, 1);
 
   Progress progress("find-lr", o.steps, "steps");

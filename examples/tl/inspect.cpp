@@ -4,6 +4,7 @@
 #include <tl/graph/layout.hpp>
 #include <tl/io/metadata.hpp>
 #include <tl/io/reference.hpp>
+#include <tl/train/memory.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
@@ -247,6 +248,20 @@ void inspect_weights(const Options& o) {
   }
 }
 
+/// The batches of which a plan of memory is told.
+constexpr Index planned_batch = 32;
+
+/// Bytes that tl finetune takes at most with such a method, the photos aside; nothing where the network takes
+/// no images.
+std::optional<std::size_t> memory_of(const tl::Graph<float>& graph, const tl::transfer::Method& method,
+                                     const tl::Shape& example) {
+  if (example.rank() != 4 || example[1] != tl::data::Image::channels) return {};
+  tl::train::FineTuneOptions training;
+  training.method = method;
+  const tl::train::FineTuneMemory<float> memory(tl::Model<float>(graph), training, example, {});
+  return memory.bytes({planned_batch, example[2], example[3]});
+}
+
 void inspect(const Options& o) {
   std::optional<tl::transfer::Method> method;
   if (!o.plan.empty()) method = tl::transfer::Method::parse(o.plan);
@@ -254,15 +269,23 @@ void inspect(const Options& o) {
   const tl::Graph<float> graph = load_graph(o.model);
   const Summary summary = summarise(graph, find_preprocess({}, graph));
   std::optional<TrainingPlan> plan;
-  if (method)
-    plan = training_plan(graph, *method, summary.shapes[static_cast<std::size_t>(graph.inputs()[0])]);
+  std::optional<std::size_t> memory;
+  if (method) {
+    const tl::Shape& example = summary.shapes[static_cast<std::size_t>(graph.inputs()[0])];
+    plan = training_plan(graph, *method, example);
+    memory = memory_of(graph, *method, example);
+  }
   if (o.json) {
     Json json = to_json(o, graph, summary);
     if (plan) json["plan"] = to_json(*plan);
+    if (memory) json["plan"]["memory"] = {{"batch", planned_batch}, {"bytes", *memory}};
     print_json(json);
   } else {
     print(graph, summary);
     if (plan) print(*plan);
+    if (memory)
+      std::cout << "memory         at most " << tl::byte_size_text(*memory) << " with batches of "
+                << planned_batch << " images, beside the photos\n";
     if (summary.may_be_folded()) print_recipe();
   }
 }

@@ -13,6 +13,7 @@
 
 #include <unistd.h>
 
+#include <tl/core/memory.hpp>
 #include <tl/kernels/isa.hpp>
 
 #include "commands.hpp"
@@ -85,8 +86,7 @@ Command parse(CLI::App& app, int argc, char** argv) {
   program::add_export(app, chosen);
   program::add_completion(app, chosen);
   program::add_manual(app, chosen);
-  for (CLI::App* command : app.get_subcommands({}))
-    command->add_flag("-q,--quiet", program::quiet, "errors and results only");
+  for (CLI::App* command : app.get_subcommands({})) program::add_common(*command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -113,7 +113,8 @@ int main(int argc, char** argv) {
   app.footer("Example: tl predict resnet18.onnx photo.jpg\n`tl COMMAND --help` tells about one command.");
   try {
     const Command command = parse(app, argc, argv);
-    tl::kernels::active_isa();  // a wrong TL_ISA is told once, and not from within parallel work
+    tl::kernels::active_isa();   // a wrong TL_ISA is told once, and not from within parallel work
+    tl::MemoryPool::instance();  // nor a wrong TL_MAX_MEMORY
     command();
     std::cout.flush();
     if (!std::cout)

@@ -35,6 +35,7 @@
 #include <tl/train/fine_tune.hpp>
 #include <tl/train/fit.hpp>
 #include <tl/train/grad_cam.hpp>
+#include <tl/train/memory.hpp>
 #include <tl/train/metrics.hpp>
 #include <tl/transfer/classifiers/neighbours.hpp>
 #include <tl/transfer/classifiers/softmax.hpp>

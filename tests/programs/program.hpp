@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,8 @@ namespace tl::test {
 struct Outcome {
   int status = -1;
   std::string out, err;
+  long peak_kib = 0;       ///< of resident memory
+  double cpu_seconds = 0;  ///< of all its threads
 };
 
 /// A program that was started, to be waited for once.
@@ -49,11 +52,16 @@ class Started {
   /// A signal that ended it gives 128 and its number, as in a shell.
   Outcome wait() {
     int status = 0;
-    REQUIRE(::waitpid(child_, &status, 0) == child_);
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+    };
+    struct rusage usage = {};
+    REQUIRE(::wait4(child_, &status, 0, &usage) == child_);
     const auto text = [](const std::string& path) {
       return std::filesystem::exists(path) ? read_file(path) : "";
     };
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text(out_), text(err_)};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text(out_), text(err_),
+            usage.ru_maxrss, seconds(usage.ru_utime) + seconds(usage.ru_stime)};
   }
 
  private:

@@ -29,8 +29,13 @@ struct DecodeOptions {
   Index max_pixels = 100'000'000;  ///< refuse larger images
 };
 
-/// Decodes a JPEG, PNG or BMP, told by its content, to upright RGB. Throws tl::Error when it cannot be read.
+/// Decodes a JPEG, PNG or BMP, told by its content, to upright RGB. Throws tl::Error when it cannot be read,
+/// or would take more memory than MemoryPool's limit alone. What it takes counts as in use meanwhile: large
+/// images that do not fit into memory together are decoded one after the other.
 TL_KERNELS_INLINE Image decode_image(Bytes bytes, const DecodeOptions& options = {});
+
+/// Bytes of memory that decoding takes at one time, at most, of a file with this head.
+TL_KERNELS_INLINE std::size_t decoding_bytes(Bytes bytes, const ImageHeader& header);
 
 /// Reads an image file. Throws tl::Error, which names the file, when it cannot be read.
 inline Image read_image(const std::filesystem::path& path, const DecodeOptions& options = {}) {
@@ -39,6 +44,8 @@ inline Image read_image(const std::filesystem::path& path, const DecodeOptions& 
     return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, options);
   } catch (const Error& error) {
     fail("cannot read '", path.string(), "': ", error.what());
+  } catch (const MemoryLimitError& error) {
+    throw MemoryLimitError(concat("cannot read '", path.string(), "': ", error.what()));
   }
 }
 

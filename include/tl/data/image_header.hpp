@@ -29,6 +29,7 @@ struct ImageHeader {
   Size size;                               ///< as stored, before the orientation is applied
   int orientation = 1;                     ///< EXIF, 1..8
   int components = 3;                      ///< JPEG only: 1 gray, 3, 4 (CMYK or YCCK)
+  bool progressive = false;  ///< JPEG only: coefficients of the whole image are in memory at once
   std::size_t adobe_transform_at = 0;  ///< JPEG only: offset of the transform byte in APP14, 0 without one
   bool opaque = false;                 ///< BMP only: the fourth byte of a pixel has no meaning
 };
@@ -76,6 +77,7 @@ inline void read_jpeg_segment(std::uint8_t marker, Bytes body, std::size_t body_
     TL_CHECK(body.size() >= 6, "damaged JPEG (short frame header)");
     header.size = {static_cast<Index>(big_endian(body, 1, 2)), static_cast<Index>(big_endian(body, 3, 2))};
     header.components = body[5];
+    header.progressive = marker == 0xC2;
   } else if (marker == 0xC4) {
     check_huffman_tables(body);
   } else if (marker == 0xE1 && starts_with(body, std::string_view("Exif\0\0", 6))) {

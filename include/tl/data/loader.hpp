@@ -57,9 +57,7 @@ class Epoch {
     TL_CHECK(first_batch >= 0 && first_batch <= batches_, "[loader] expected to begin with one of ", batches_,
              " batches, got ", first_batch);
     begun_ = first_batch;
-    const int wanted = options.threads > 0
-                           ? options.threads
-                           : std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
+    const int wanted = decoding_threads(options.threads);
     try {
       for (int i = 0; i < wanted; ++i) threads_.emplace_back([this] { work(); });
     } catch (...) {

@@ -11,6 +11,7 @@
 #include <numeric>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,11 @@ struct LoaderOptions {
   Index cache_side = 0;       ///< 0: a quarter more than the preprocessing resizes to
   DecodeOptions decode = {};  ///< how files become pixels
 };
+
+/// How many threads decode; 0 stands for one for each processor, at most 8.
+inline int decoding_threads(int wanted) {
+  return wanted > 0 ? wanted : std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
+}
 
 namespace loader_impl {
 

@@ -32,7 +32,7 @@ class InPieces {
   /// The output for a batch x, without a tape; the same as from the whole network at once, but for rounding
   /// where a convolution takes another algorithm for a single image.
   Var<T> run(const Var<T>& x) const {
-    const Index images = parts_ && x.shape().rank() == 4 ? x.shape(0) : 1;
+    const Index images = x.shape().rank() == 4 ? x.shape(0) : 1;
     const Index pieces = images <= 1 ? 1 : (images - 1) / images_at_once(x.shape()) + 1;
     if (pieces <= 1) return run(whole_, x);
     Tensor<T> between;
@@ -52,6 +52,16 @@ class InPieces {
   }
 
   const Graph<T>& whole() const { return whole_; }  ///< the graph as it was given
+  /// What runs on a few images at a time, and what follows for the whole batch; null where nothing does, and
+  /// where batches are not cut.
+  const Graph<T>* first() const { return parts_ ? &parts_->first : nullptr; }
+  const Graph<T>* rest() const { return parts_ && parts_->rest ? &*parts_->rest : nullptr; }
+  /// Of a batch of this shape, how many images go through the first part at a time: all where it is not cut.
+  Index images_at_once(const Shape& x) const {
+    if (!parts_ || x.rank() != 4 || x.size() == 0) return x.rank() > 0 ? x[0] : 1;
+    const auto images = static_cast<double>(x[0]), bytes = static_cast<double>(x.size()) * parts_->growth;
+    return static_cast<Index>(std::clamp(cache_bytes / (bytes / images), 1.0, images));
+  }
 
  private:
   static constexpr double cache_bytes = 16 << 20;  ///< half of what two cores commonly share
@@ -74,11 +84,6 @@ class InPieces {
     Tensor<T> part = Tensor<T>::empty(shape, x.layout());
     std::copy_n(x.data() + begin * image, part.size(), part.mutable_data());
     return part;
-  }
-
-  Index images_at_once(const Shape& x) const {
-    const auto images = static_cast<double>(x[0]), bytes = static_cast<double>(x.size()) * parts_->growth;
-    return static_cast<Index>(std::clamp(cache_bytes / (bytes / images), 1.0, images));
   }
 
   void find_parts() {

@@ -20,7 +20,8 @@ namespace tl::train {
 
 /// Trains a network whose head fits the classes of `photos`. Without validation images a seeded, stratified
 /// share is held out. The network remembers its preprocessing. Throws tl::Error when there is nothing to
-/// train, or when the head does not fit.
+/// train, or when the head does not fit; MemoryLimitError, with what would fit, before it takes more memory
+/// than MemoryPool's limit.
 ///
 /// A template for the compile time of files that do not call it; images are floats, and so is T.
 template <std::same_as<float> T>

@@ -53,9 +53,38 @@ inline std::vector<std::uint8_t> with_adobe_marker(Bytes bytes, const ImageHeade
 
 }  // namespace decode_impl
 
+/// First what stb_image makes its samples of, beside them; then the samples beside the RGB image, and that
+/// beside the upright one.
+TL_KERNELS_INLINE std::size_t decoding_bytes(Bytes bytes, const ImageHeader& header) {
+  constexpr Index block = 16;  // JPEG stores whole blocks
+  const Index pixels = (header.size.height + block) * (header.size.width + block);
+  Index before = 0, samples = 4;  // bytes a pixel
+  switch (header.format) {
+    case ImageFormat::jpeg:  // planes, and coefficients of two bytes
+      before = header.components * (header.progressive ? 3 : 1);
+      samples = 3;
+      break;
+    case ImageFormat::png: {  // inflated, as samples of their depth, and these again where interlaced
+      const Index depth = bytes[24] == 16 ? 2 : 1, type = bytes[25];
+      const Index stored = type == 2 ? 3 : type == 4 ? 2 : type == 6 ? 4 : 1;
+      samples = type == 0 ? 2 : 4;  // one may become transparent, a palette colours
+      before = depth * (stored + samples) - samples + (bytes[28] != 0 ? depth * samples : 0);
+      break;
+    }
+    case ImageFormat::bmp:
+      break;
+  }
+  const Index images = Image::channels * (header.orientation == 1 ? 1 : 2);
+  return 2 * bytes.size() + static_cast<std::size_t>(pixels * (samples + std::max(before, images)));
+}
+
 TL_KERNELS_INLINE Image decode_image(Bytes bytes, const DecodeOptions& options) {
   const ImageHeader header = read_image_header(bytes, options.max_pixels);
   TL_CHECK(bytes.size() <= INT_MAX - 16, "the file is too large: ", bytes.size(), " bytes");
+  const std::size_t working = decoding_bytes(bytes, header), limit = MemoryPool::instance().limit();
+  TL_CHECK(working <= limit, "it is too large: decoding ", header.size, " pixels takes up to ",
+           byte_size_text(working), " of memory, the limit is ", byte_size_text(limit));
+  const MemoryClaim claim(working);
   std::vector<std::uint8_t> amended;
   if (header.format == ImageFormat::jpeg && header.components == 4) {
     amended = decode_impl::with_adobe_marker(bytes, header);

@@ -16,6 +16,7 @@
 #include <tl/train/fine_tune.hpp>
 #include <tl/train/impl/identity.hpp>
 #include <tl/train/impl/recipe.hpp>
+#include <tl/train/memory.hpp>
 #include <tl/train/snapshot.hpp>
 #include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
@@ -83,6 +84,7 @@ class Run {
   }
 
   FineTuneResult run() {
+    keep_within_limit();
     if (o_.method.kind == transfer::MethodKind::features) {
       fit_head();
     } else {
@@ -191,6 +193,20 @@ class Run {
         concat(result_.valid_set.size(), " of ", photos.train.size(), " images are held out for validation"));
   }
 
+  /// Refuses what would not fit into the pool's limit, before anything is computed. Images and features that
+  /// are kept get what is left.
+  void keep_within_limit() {
+    const std::size_t limit = MemoryPool::instance().limit();
+    if (limit == MemoryPool::no_limit) return;
+    const FineTuneMemory<T> memory(model_, o_, example(), result_.train_set);
+    const BytesOf bytes = [&memory](const BatchSize& size) { return memory.bytes(size); };
+    const BatchSize wanted{std::min(batch_size_, images()), example()[2], example()[3]};
+    check_fits("training", wanted, bytes);
+    const std::size_t left = limit - bytes(wanted);
+    image_bytes_ = std::min(image_bytes_, left);
+    feature_bytes_ = std::min(feature_bytes_, left);
+  }
+
   /// Trains what is not frozen for some epochs; those of the last stage are the result's history.
   void stage(Index epochs, bool last) {
     result_.trained_elements = std::max(result_.trained_elements, transfer::trainable_elements(model_));
@@ -220,9 +236,9 @@ class Run {
       train.share = Share::of(o_.group);
       train.seed = o_.seed;
       train.augment = augment;
-      train.cache_bytes = o_.image_bytes / 5 * 4;
+      train.cache_bytes = image_bytes_ / 5 * 4;
       data::LoaderOptions valid{.batch_size = batch_size_, .strict = o_.strict, .share = train.share};
-      valid.cache_bytes = o_.image_bytes / 5;
+      valid.cache_bytes = image_bytes_ / 5;
       const data::Loader train_images(result_.train_set, result_.preprocess, train);
       const data::Loader valid_images(result_.valid_set, result_.preprocess, valid);
       train_on(model_, train_images, valid_images, epochs, rate(only_head), last);
@@ -278,9 +294,9 @@ class Run {
     };
     const auto begin = std::chrono::steady_clock::now();
     Stored result;
-    result.train = rows_of(result_.train_set, o_.feature_bytes / 5 * 4, augment);
+    result.train = rows_of(result_.train_set, feature_bytes_ / 5 * 4, augment);
     if (!result_.stopped)
-      result.valid = rows_of(result_.valid_set, o_.feature_bytes / 5, data::Augment::none());
+      result.valid = rows_of(result_.valid_set, feature_bytes_ / 5, data::Augment::none());
     result_.features_seconds +=
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
@@ -430,6 +446,7 @@ class Run {
   const FineTuneOptions& o_;
   FineTuneResult result_{};
   Index batch_size_ = 0;
+  std::size_t image_bytes_ = o_.image_bytes, feature_bytes_ = o_.feature_bytes;  ///< within the limit
   Identity identity_{};                              ///< where there are checkpoints
   std::optional<Snapshot<T>> with_new_head_{};       ///< before the layers below it are trained
   std::optional<Evaluation> head_figures_{};         ///< of that network
