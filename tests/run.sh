@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds everything and runs every test; those that compute once more without AVX2. Then fuzzes
-# the readers.
+# Installs what is missing, builds everything and runs every test; those that compute once more without AVX2, those of
+# what handles memory and files under sanitizers. Then fuzzes the readers.
 set -u -o pipefail
 
 usage() {
   cat <<'END'
 usage: bash tests/run.sh [options]
 
-  --full          also: the tests that take long, a build with clang, address, undefined-behaviour and thread
-                  sanitizers; ten minutes for each fuzzer; models that others made, against
-                  PyTorch and onnxruntime
+  --full          also: the tests that take long, a build with clang, every test under address and
+                  undefined-behaviour sanitizers and under the thread sanitizer, the coverage of include/tl;
+                  ten minutes for each fuzzer; models that others made, against PyTorch and onnxruntime
   --fuzz-seconds N  for each fuzzer (default: 30)
   --only REGEX    run the tests whose names match (see ctest -R)
   --jobs N        compile and test N at a time (default: the number of processors)
   --no-install    take the machine as it is
   --help          print this
 
-Builds go to build/, build-fuzz/ and, with --full, to build-clang/, build-asan/ and build-tsan/. Tests on real photos and
-models look for them in the folder TL_SHARED (default: ../shared beside the repository) and are skipped by name
-where it is absent.
+Builds go to build/, build-asan-part/, build-fuzz/ and, with --full, to build-clang/, build-asan/, build-tsan/ and
+build-coverage/. Tests on real photos and models look for them in the folder TL_SHARED (default: ../shared beside the
+repository) and are skipped by name where it is absent.
 END
 }
 
@@ -40,6 +40,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 if [ "$install" = 1 ]; then
   source examples/install_dependencies.sh
   tl_require build tests clang
+  [ "$full" = 0 ] || tl_require full
 fi
 [ -n "$fuzz_seconds" ] || fuzz_seconds=$((full ? 600 : 30))
 
@@ -75,6 +76,13 @@ run_stage() {
   rm -f "$log"
 }
 
+# run_script NAME COMMAND...: one more test.
+run_script() {
+  printf '\n== %s\n' "$1"
+  total=$((total + 1))
+  if "${@:2}"; then passed=$((passed + 1)); else failures+=("$1 (${*:2})"); fi
+}
+
 configuration=Release
 release=(-DCMAKE_BUILD_TYPE=Release -DTL_WERROR=ON -DTL_BUILD_TESTS=ON -DTL_BUILD_BENCH=ON)
 sanitized=(-DTL_BUILD_BENCH=OFF -DTL_WERROR=OFF) # what sanitizers insert makes g++ warn without reason
@@ -85,14 +93,14 @@ compiler=-DCMAKE_CXX_COMPILER=${CXX:-g++}
 run_stage g++ build $configuration "${release[@]}" "$compiler"
 # As on a processor without AVX2: the rooms that compute.
 [ "$only" != . ] || TL_ISA=portable only='^(kernels|ops|graph|models)/' run_stage portable build Release "${release[@]}" "$compiler"
+[[ $full = 1 || $only != . ]] || run_stage asan-part build-asan-part Debug --preset asan-part
 [[ $only != . && $only != *fuzz* ]] || run_stage fuzz build-fuzz Release "${fuzz[@]}"
 if [ "$full" = 1 ]; then
   run_stage clang build-clang Release "${release[@]}" -DCMAKE_CXX_COMPILER=clang++
   run_stage asan build-asan Debug --preset asan "${sanitized[@]}" "$compiler"
   run_stage tsan build-tsan Debug --preset tsan "${sanitized[@]}"
-  printf '\n== models that others made\n'
-  total=$((total + 1))
-  if bash tests/conformance/run.sh; then passed=$((passed + 1)); else failures+=("conformance (tests/conformance/run.sh)"); fi
+  [ "$only" != . ] || run_script coverage python3 -B tests/tools/coverage.py --least 90 --jobs "$jobs"
+  run_script "models that others made" bash tests/conformance/run.sh
 fi
 
 printf '\n'

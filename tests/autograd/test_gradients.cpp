@@ -505,3 +505,21 @@ TEST_CASE("float gradients of every operation agree with double ones on each ins
     }
   }
 }
+
+TEST_CASE("positions taken, and their gradient, have the same bits at any number of threads") {
+  // The other operations leave threads to the kernels, whose tests ask the same.
+  const Tensor<float> x = hash_tensor<float>("x", {40, 70, 9, 9});
+  const std::vector<Index> indices{7, 3, 3, 69, 0, 7, 7};
+  Tensor<float> y, dx;
+  for (const int threads : {1, 2, 3, 8}) {
+    const ScopedThreads scope(threads);
+    INFO(threads << " threads");
+    Var<float> input(x);
+    input.set_requires_grad(true);
+    const Var<float> taken = take(input, 1, indices);
+    sum(taken * taken).backward();
+    if (threads == 1) y = taken.value(), dx = input.grad();
+    CHECK(same_bits(taken.value(), y));
+    CHECK(same_bits(input.grad(), dx));
+  }
+}

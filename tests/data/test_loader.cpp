@@ -79,7 +79,7 @@ TEST_CASE("the same bits at any number of threads", "[data]") {
                           .augment = Augment{.rotation = 5},
                           .cache_bytes = cache};
     std::vector<std::vector<Batch>> first;
-    for (const int threads : {1, 2, 4}) {
+    for (const int threads : {1, 2, 3, 8}) {
       options.threads = threads;
       options.ahead = threads;
       const Loader loader(photos.dataset, steps, options);

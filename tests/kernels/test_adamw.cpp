@@ -64,6 +64,8 @@ TEST_CASE("AdamW has the same bits at any thread count", "[adamw]") {
       std::vector<float> w = random_values<float>(n, 91), m = random_values<float>(n, 92);
       std::vector<float> v(w.size(), 0.5F);
       adamw_update(steps[1], n, dw.data(), m.data(), v.data(), w.data());
+      append(w, m);
+      append(w, v);
       return w;
     });
   });

@@ -180,13 +180,20 @@ TEMPLATE_TEST_CASE("batch normalisation has the same bits at any thread count", 
   const std::vector<T> ones(48, T(1));
   on_each_isa([&] {
     check_same_bits_at_any_thread_count([&] {
-      std::vector<T> out(x.size() + 200);
-      T* of_channels = out.data() + x.size();
-      batchnorm_statistics(rows, channels, x.data(), of_channels, of_channels + 48);
-      const BatchnormGradient<T> in{x.data(),  of_channels, ones.data(),     nullptr,
-                                    dy.data(), x.data(),    Activation::relu};
-      batchnorm_backward(rows, channels, in, of_channels + 96, of_channels + 144, out.data());
-      return out;
+      std::vector<T> all, y(x.size()), dx(x.size()), masked(x.size()), of_channels(7 * 48);
+      T *mean = of_channels.data(), *var = mean + 48, *inv_std = var + 48, *scale = inv_std + 48,
+        *shift = scale + 48, *dgamma = shift + 48, *dbeta = dgamma + 48;
+      batchnorm_statistics(rows, channels, x.data(), mean, var);
+      batchnorm_scale_shift(channels, mean, var, T(1e-5), ones.data(), ones.data(), inv_std, scale, shift);
+      batchnorm_apply(rows, channels, x.data(), scale, shift, dy.data(), Activation::relu, y.data());
+      append(all, y);
+      const BatchnormGradient<T> in{x.data(),  mean,     inv_std,          ones.data(),
+                                    dy.data(), y.data(), Activation::relu, masked.data()};
+      for (const auto backward : {batchnorm_backward<T>, batchnorm_backward_inference<T>}) {
+        backward(rows, channels, in, dgamma, dbeta, dx.data());
+        for (const auto* part : {&of_channels, &masked, &dx}) append(all, *part);
+      }
+      return all;
     });
   });
 }

@@ -128,9 +128,7 @@ void check(const ConvShape& s) {
 
 template <class T>
 std::vector<T> joined(Results<T> r) {
-  for (const auto* part : {&r.relu, &r.relu6, &r.dx, &r.dw, &r.db}) {
-    r.plain.insert(r.plain.end(), part->begin(), part->end());
-  }
+  for (const auto* part : {&r.relu, &r.relu6, &r.dx, &r.dw, &r.db}) append(r.plain, *part);
   return std::move(r.plain);
 }
 

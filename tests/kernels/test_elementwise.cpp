@@ -248,16 +248,33 @@ TEMPLATE_TEST_CASE("vector arithmetic", "[elementwise]", float, double) {
 TEMPLATE_TEST_CASE("elementwise results have the same bits at any thread count", "[elementwise]", float,
                    double) {
   using T = TestType;
-  const Index n = 70003;
-  const auto x = random_values<T>(n, 9), b = random_values<T>(n, 10);
+  const Index n = 70003, stride = 1;
+  const auto a = random_values<T>(n, 9), b = random_values<T>(n, 10, 0.1, 2);
   on_each_isa([&] {
     check_same_bits_at_any_thread_count([&] {
-      std::vector<T> y(x.size());
-      unary_forward<T>(Unary::silu, 0, 0, n, x.data(), y.data());
-      const Index strides[] = {1};
-      binary_broadcast<T>(Binary::div, 1, &n, strides, strides, y.data(), b.data(), y.data());
-      axpy(n, T(0.7), b.data(), y.data());
-      return y;
+      std::vector<T> all, y(a.size());
+      for (const UnaryCase& c : unary_cases) {
+        const auto alpha = static_cast<T>(c.alpha), beta = static_cast<T>(c.beta);
+        unary_forward<T>(c.op, alpha, beta, n, b.data(), y.data());
+        append(all, y);
+        unary_backward<T>(c.op, alpha, beta, n, b.data(), a.data(), y.data());
+        append(all, y);
+      }
+      for (const Binary op :
+           {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::max, Binary::min, Binary::pow,
+            Binary::greater, Binary::greater_equal, Binary::equal, Binary::keep_where}) {
+        binary_broadcast<T>(op, 1, &n, &stride, &stride, b.data(), a.data(), y.data());
+        append(all, y);
+      }
+      scale(n, T(0.7), a.data(), y.data());
+      append(all, y);
+      weighted_sum(n, T(0.7), a.data(), T(-0.3), b.data(), y.data());
+      add_in_place(n, a.data(), y.data());
+      axpy(n, T(0.9), b.data(), y.data());
+      append(all, y);
+      fill(n, T(3), y.data());
+      append(all, y);
+      return all;
     });
   });
 }

@@ -144,17 +144,34 @@ TEMPLATE_TEST_CASE("adaptive and global pooling, and their gradients", "[pool]",
 TEMPLATE_TEST_CASE("pooling has the same bits at any thread count", "[pool]", float, double) {
   using T = TestType;
   const PoolShape s{2, 60, 60, 40, 30, 30, 3, 3, 2, 2, 1, 1, 1, 1};
+  PoolShape global = s, regions = s;
+  global.oh = global.ow = 1;
+  regions.oh = 7, regions.ow = 9;
   const auto x = random_values<T>(input_size(s), 77);
   on_each_isa([&] {
     check_same_bits_at_any_thread_count([&] {
-      std::vector<T> y(size_of(output_size(s))), dx(x.size() + 80);
+      std::vector<T> all, y(size_of(output_size(s))), dx(x.size());
       std::vector<std::int32_t> argmax(y.size());
+      const auto keep = [&](Index outputs) {
+        all.insert(all.end(), y.begin(), y.begin() + outputs);
+        append(all, dx);
+      };
       max_pool_forward(s, x.data(), y.data(), argmax.data());
       max_pool_backward(s, y.data(), argmax.data(), dx.data());
-      PoolShape global = s;
-      global.oh = global.ow = 1;
-      adaptive_average_pool_forward(global, x.data(), dx.data() + x.size());
-      return dx;
+      keep(output_size(s));
+      const AverageCount count{true, 1, 1};
+      average_pool_forward(s, count, x.data(), y.data());
+      average_pool_backward(s, count, y.data(), dx.data());
+      keep(output_size(s));
+      for (const PoolShape& shape : {global, regions}) {
+        adaptive_average_pool_forward(shape, x.data(), y.data());
+        adaptive_average_pool_backward(shape, y.data(), dx.data());
+        keep(output_size(shape));
+        adaptive_max_pool_forward(shape, x.data(), y.data(), argmax.data());
+        adaptive_max_pool_backward(shape, y.data(), argmax.data(), dx.data());
+        keep(output_size(shape));
+      }
+      return all;
     });
   });
 }

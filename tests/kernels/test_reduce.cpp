@@ -162,16 +162,19 @@ TEMPLATE_TEST_CASE("reductions have the same bits at any thread count", "[reduce
   const auto a = random_values<T>(300 * 1000, 36), b = random_values<T>(300 * 1000, 37);
   on_each_isa([&] {
     check_same_bits_at_any_thread_count([&] {
-      std::vector<T> y(3000);
-      y[0] = reduce_all(Reduce::sum, 300000, a.data());
-      y[1] = dot(300000, a.data(), b.data());
-      reduce_rows(Reduce::sum, 300, 1000, a.data(), y.data() + 10);
-      reduce_columns(Reduce::sum, 10000, 30, a.data(), y.data() + 400);
-      dot_columns(300, 1000, a.data(), b.data(), y.data() + 500);
-      const Index extents[] = {10, 50, 6, 100}, strides[] = {30000, 600, 100, 1};
-      const bool reduced[] = {true, false, true, false};
-      reduce(Reduce::mean, 3, extents, strides, reduced, a.data(), y.data() + 2000);
-      return y;
+      std::vector<T> all{dot(300000, a.data(), b.data())}, y(5330);
+      for (const Reduce op : ops) {
+        all.push_back(reduce_all(op, 300000, a.data()));
+        reduce_rows(op, 300, 1000, a.data(), y.data());
+        reduce_columns(op, 10000, 30, a.data(), y.data() + 300);
+        const Index extents[] = {10, 50, 6, 100}, strides[] = {30000, 600, 100, 1};
+        const bool reduced[] = {true, false, true, false};
+        reduce(op, 4, extents, strides, reduced, a.data(), y.data() + 330);  // (50,100)
+        append(all, y);
+      }
+      dot_columns(300, 1000, a.data(), b.data(), y.data());
+      append(all, y);
+      return all;
     });
   });
 }

@@ -61,6 +61,7 @@ TEST_CASE("SGD has the same bits at any thread count", "[sgd]") {
     check_same_bits_at_any_thread_count([&] {
       std::vector<float> w = random_values<float>(n, 91), v = random_values<float>(n, 92);
       sgd_update(steps[4], n, dw.data(), v.data(), w.data());
+      append(w, v);
       return w;
     });
   });

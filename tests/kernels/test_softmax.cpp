@@ -135,14 +135,27 @@ TEMPLATE_TEST_CASE("softmax and cross-entropy have the same bits at any thread c
                    double) {
   using T = TestType;
   const Index rows = 301, columns = 200;
-  const auto x = random_values<T>(rows * columns, 44);
+  const auto x = random_values<T>(rows * columns, 44), dy = random_values<T>(rows * columns, 45);
+  const auto weights = random_values<T>(columns, 46, .2, 3);
   const auto labels = random_labels(rows, columns);
   on_each_isa([&] {
     check_same_bits_at_any_thread_count([&] {
-      std::vector<T> dx(x.size() + 1);
-      dx.back() = cross_entropy(rows, columns, x.data(), labels.data(), T(0.1),
-                                static_cast<const T*>(nullptr), static_cast<T*>(nullptr), dx.data());
-      return dx;
+      std::vector<T> all, y(x.size()), dx(x.size()), losses(size_of(rows));
+      softmax_forward(rows, columns, x.data(), y.data());
+      softmax_backward(rows, columns, y.data(), dy.data(), dx.data());
+      append(all, y);
+      append(all, dx);
+      log_softmax_forward(rows, columns, x.data(), y.data());
+      log_softmax_backward(rows, columns, y.data(), dy.data(), dx.data());
+      append(all, y);
+      append(all, dx);
+      for (const T* of_classes : {static_cast<const T*>(nullptr), weights.data()}) {
+        all.push_back(cross_entropy(rows, columns, x.data(), labels.data(), T(0.1), of_classes, losses.data(),
+                                    dx.data()));
+        append(all, losses);
+        append(all, dx);
+      }
+      return all;
     });
   });
 }

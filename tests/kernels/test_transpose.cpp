@@ -105,3 +105,21 @@ TEMPLATE_TEST_CASE("copies between any strides match the plain loops", "[transpo
     CHECK(dst == want);
   }
 }
+
+TEMPLATE_TEST_CASE("copies have the same bytes at any thread count", "[transpose]", std::uint8_t, float,
+                   double) {
+  using T = TestType;
+  const Index extents[] = {3, 40, 50, 24}, swapped[] = {48000, 24, 960, 1};
+  const Index strides[] = {48000, 1200, 24, 1};
+  const auto x = counted<T>(3 * 48000);
+  check_same_bits_at_any_thread_count([&] {
+    std::vector<T> all, y(x.size());
+    transpose(3, 2000, 24, x.data(), y.data());
+    append(all, y);
+    copy_strided(4, extents, swapped, x.data(), y.data());
+    append(all, y);
+    copy_strided(4, extents, strides, x.data(), swapped, y.data());
+    append(all, y);
+    return all;
+  });
+}

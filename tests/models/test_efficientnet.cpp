@@ -5,7 +5,7 @@
 
 #include <tl/models/efficientnet.hpp>
 
-#include "support/tensors.hpp"
+#include "models/thread_checks.hpp"
 
 using namespace tl;
 using namespace tl::test;
@@ -68,4 +68,12 @@ TEST_CASE("EfficientNet-Lite0 gives logits of its classes, and its gradient reac
     REQUIRE(p.var.grad().defined());
     CHECK(largest_value(p.var.grad()) > 0);
   }
+}
+
+TEST_CASE("EfficientNet-Lite0 gives the same bits at any number of threads") {
+  const auto make = [] {
+    const RandomScope scope(2, 0);
+    return models::efficientnet_lite0<float>(3);
+  };
+  check_same_bits_at_any_thread_count(make, nn::random_uniform<float>({3, 3, 96, 80}, 1, Rng(1)));
 }

@@ -9,6 +9,7 @@
 #include <tl/kernels/conv_plan.hpp>
 #include <tl/models/resnet.hpp>
 #include <tl/optim/sgd.hpp>
+#include "models/thread_checks.hpp"
 #include "support/fixtures.hpp"
 #include "support/tensors.hpp"
 
@@ -197,30 +198,13 @@ TEST_CASE("20 SGD steps of ResNet-18 in double follow PyTorch, batch normalisati
   check_training("frozen");
 }
 
-TEST_CASE("ResNet-18 gives the same bits at one, two and three threads, forward and backward") {
+TEST_CASE("ResNet-18 gives the same bits at any number of threads") {
   // 96 pixels: images of 24, 12, 6 and 3 in the stages, so that every algorithm of convolutions has its turn.
-  const Var<float> x(nn::random_uniform<float>({4, 3, 96, 96}, 1, Rng(1)));
-  const auto labels = Tensor<std::int64_t>::from({1, 2, 3, 4}, {4});
-  const auto network = models::resnet18<float>();
-  std::vector<Tensor<float>> one;
-  for (const int threads : {1, 2, 3}) {
-    const ScopedThreads scope(threads);
-    INFO(threads << " threads");
-    refill(*network, "resnet18");
-    network->zero_grad();
-    network->train();
-    const Var<float> logits = network->forward(x);
-    cross_entropy(logits, labels).backward();
-    std::vector<Tensor<float>> results{logits.value()};
-    for (const auto& p : network->parameters()) results.push_back(p.var.grad());
-    for (const auto& b : network->buffers()) results.push_back(b.var.value());
-    if (threads == 1) {
-      for (Tensor<float>& result : results) one.push_back(result.clone());
-      continue;
-    }
-    REQUIRE(results.size() == one.size());
-    for (std::size_t i = 0; i < one.size(); ++i) CHECK(same_bits(results[i], one[i]));
-  }
+  const auto make = [] {
+    const RandomScope scope(1, 0);
+    return models::resnet18<float>(4);
+  };
+  check_same_bits_at_any_thread_count(make, nn::random_uniform<float>({4, 3, 96, 96}, 1, Rng(1)));
 }
 
 TEST_CASE("the network made for small images halves them as often as its weights card says") {

@@ -100,12 +100,19 @@ TEST_CASE("tl finetune: a linear probe is printed before the first epoch", "[tl]
 
 TEST_CASE("tl finetune: the same seed writes the same bytes, at any number of threads", "[tl]") {
   const TwoClasses s;
-  REQUIRE(tl_program(s.command({"--seed", "5"})).status == 0);
-  const std::string first = read_file(s.out);
-  REQUIRE(tl_program(s.command({"--seed", "5", "--threads", "3"})).status == 0);
-  CHECK(read_file(s.out) == first);
-  REQUIRE(tl_program(s.command({"--seed", "6"})).status == 0);
-  CHECK(read_file(s.out) != first);
+  const std::string method = GENERATE("features", "head", "last:2", "full");
+  const auto bytes = [&](const char* seed, const char* threads) {
+    const Outcome o = tl_program(s.command({"--method", method, "--seed", seed, "--threads", threads}));
+    CAPTURE(method, threads, o.err);
+    REQUIRE(o.status == 0);
+    return read_file(s.out);
+  };
+  const std::string first = bytes("5", "1");
+  for (const char* threads : {"1", "2", "3", "8"}) {
+    CAPTURE(method, threads);
+    CHECK(bytes("5", threads) == first);
+  }
+  CHECK(bytes("6", "1") != first);
 }
 
 TEST_CASE("tl finetune: killed at any moment and called again it writes the same bytes", "[tl]") {

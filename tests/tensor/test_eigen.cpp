@@ -56,7 +56,7 @@ TEST_CASE("eigen_pairs takes a symmetric matrix apart, in the same bits at any n
   CHECK((as_matrix(symmetric) * v - v * values.asDiagonal()).norm() < 1e-10);
   CHECK((v.transpose() * v).isIdentity(1e-10));
   CHECK(std::is_sorted(values.begin(), values.end()));
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : {1, 2, 3, 8}) {
     const ScopedThreads scope(threads);
     const EigenPairs<double> again = eigen_pairs(symmetric);
     CHECK((same_bits(again.values, pairs.values) && same_bits(again.vectors, pairs.vectors)));

@@ -29,7 +29,7 @@ BELOW = {
 DOORS = ["Eigen/", "stb/stb_image.h", "stb_image.h", "stb/stb_image_write.h", "stb_image_write.h", "protozero/",
          "nlohmann/", "turbojpeg.h", "omp.h", "mpi.h", "immintrin.h"]
 STANDARD = re.compile(r"[a-z_0-9]+|(assert|ctype|errno|float|limits|math|stdarg|stddef|stdint|stdio|stdlib|string)\.h")
-SYSTEM = re.compile(r"(sys/\w+|sanitizer/\w+|unistd|fcntl|dirent|signal|emmintrin|arm_neon)\.h")
+SYSTEM = re.compile(r"(sys/\w+|sanitizer/\w+|valgrind/\w+|unistd|fcntl|dirent|signal|emmintrin|arm_neon)\.h")
 # Names of two other libraries that live in namespace tl.
 TAKEN_FILES = {"expected.hpp", "optional.hpp", "function_ref.hpp", "generator.hpp"}
 TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md",

@@ -12,6 +12,7 @@
 #include <tl/train/fine_tune.hpp>
 #include <tl/train/memory.hpp>
 #include <tl/transfer/classifiers/softmax.hpp>
+#include <tl/transfer/head.hpp>
 
 #include "support/files.hpp"
 #include "support/memory_limit.hpp"

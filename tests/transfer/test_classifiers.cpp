@@ -241,7 +241,7 @@ TEST_CASE("classifiers give the same bits at any number of threads") {
     const Tensor<float> x = clouds(n, width, 5);
     const Labels labels = in_turn(n, 5);
     std::vector<Tensor<float>> first;
-    for (const int threads : {1, 2, 3}) {
+    for (const int threads : {1, 2, 3, 8}) {
       const ScopedThreads scope(threads);
       std::vector<Tensor<float>> got;
       for (const LinearClassifier& c :

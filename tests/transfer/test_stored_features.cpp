@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <tl/transfer/features.hpp>
+#include <tl/transfer/layers.hpp>
 #include <tl/transfer/stored_features.hpp>
 
 #include "transfer/networks.hpp"
@@ -60,6 +62,29 @@ TEST_CASE("features are the same in memory, in a file and kept, broken images le
     REQUIRE(result.skipped.size() == 1);
     CHECK(result.skipped[0].path == photos.set.train.samples[5].path);
   }
+}
+
+TEST_CASE("features agree to 1e-5 whatever the batch they were computed in, kept or not", "[cache]") {
+  // The size of a batch may decide how a convolution is computed, and so how it rounds.
+  const Photos photos(4);
+  const auto steps = data::Preprocess::parse("resize=48,crop=48,mean=100,std=60,rgb");
+  const RandomScope scope(1, 0);
+  const ModelPtr network =
+      nn::trace<float>(*models::resnet_small<float>(3), Tensor<float>::zeros({1, 3, 48, 48}));
+  transfer::freeze_all_but_last(*network, 1);
+  const auto prefix =
+      transfer::split_at(network->graph(), transfer::frozen_cut(network->graph()), {1, 3, 48, 48}).prefix;
+  const auto features = [&](Index batch_size, const std::filesystem::path& cache) {
+    StoreOptions options{.batch_size = batch_size};
+    options.cache = cache;
+    return values_of(store_features(*prefix, photos.set.train, steps, options));
+  };
+  const TemporaryFolder cache;
+  const Tensor<float> one_by_one = features(1, {}), kept = features(12, cache.path());
+  CHECK(largest_value(one_by_one) > 0);
+  CHECK(relative_difference(kept, one_by_one) <= 1e-5);
+  CHECK(same_bits(features(5, cache.path()), kept));
+  CHECK(same_bits(features(12, {}), kept));
 }
 
 TEST_CASE("rows keep the layout of the batches they came from") {

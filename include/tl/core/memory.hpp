@@ -44,21 +44,30 @@
 #else
 #define TL_ADDRESS_SANITIZER 0
 #endif
+#ifdef TL_VALGRIND  // defined by programs that are to run under valgrind (tests/tools/memcheck.sh)
+#include <valgrind/memcheck.h>
+#else
+#define TL_VALGRIND 0
+#endif
 
 namespace tl {
 
 inline constexpr std::size_t memory_alignment = 64;
 
-/// Tells the address sanitizer where a program has no business: blocks kept for reuse, and what lies beyond
-/// the bytes that were asked for.
+/// Tells the address sanitizer and valgrind where a program has no business: blocks kept for reuse, and what
+/// lies beyond the bytes that were asked for; valgrind also that a block handed out again has no values yet.
 inline void forbid_access([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) {
 #if TL_ADDRESS_SANITIZER
   __asan_poison_memory_region(block, bytes);
+#elif TL_VALGRIND
+  VALGRIND_MAKE_MEM_NOACCESS(block, bytes);
 #endif
 }
 inline void allow_access([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) {
 #if TL_ADDRESS_SANITIZER
   __asan_unpoison_memory_region(block, bytes);
+#elif TL_VALGRIND
+  VALGRIND_MAKE_MEM_UNDEFINED(block, bytes);
 #endif
 }
 
@@ -169,8 +178,8 @@ class MemoryPool {
   static constexpr std::size_t huge_page = std::size_t{2} << 20;
   static constexpr std::size_t most_claimed = std::size_t{1} << 30;  ///< by several at one time
 
-  /// Between blocks, where the address sanitizer watches it.
-  static constexpr std::size_t fence = TL_ADDRESS_SANITIZER ? memory_alignment : 0;
+  /// Between blocks, where the address sanitizer or valgrind watches it.
+  static constexpr std::size_t fence = TL_ADDRESS_SANITIZER || TL_VALGRIND ? memory_alignment : 0;
 
   /// A free range begins with this; ranges are linked in the order of their chunks and addresses.
   struct Free {
