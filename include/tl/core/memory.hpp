@@ -52,7 +52,7 @@
 
 namespace tl {
 
-inline constexpr std::size_t memory_alignment = 64;
+inline constexpr std::size_t memory_alignment = 64;  ///< bytes: a cache line, and the widest vector
 
 /// Tells the address sanitizer and valgrind where a program has no business: blocks kept for reuse, and what
 /// lies beyond the bytes that were asked for; valgrind also that a block handed out again has no values yet.
@@ -63,6 +63,7 @@ inline void forbid_access([[maybe_unused]] void* block, [[maybe_unused]] std::si
   VALGRIND_MAKE_MEM_NOACCESS(block, bytes);
 #endif
 }
+/// Undoes forbid_access().
 inline void allow_access([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) {
 #if TL_ADDRESS_SANITIZER
   __asan_unpoison_memory_region(block, bytes);
@@ -75,9 +76,10 @@ inline void allow_access([[maybe_unused]] void* block, [[maybe_unused]] std::siz
 /// answered by leaving it out.
 class MemoryLimitError : public std::bad_alloc {
  public:
+  /// `message` says how much was asked for and what the limit is.
   explicit MemoryLimitError(std::string message)
       : message_(std::make_shared<const std::string>(std::move(message))) {}
-  const char* what() const noexcept override { return message_->c_str(); }
+  const char* what() const noexcept override { return message_->c_str(); }  ///< the message
 
  private:
   std::shared_ptr<const std::string> message_;  // copies of an exception must not throw
@@ -86,7 +88,7 @@ class MemoryLimitError : public std::bad_alloc {
 /// Keeps released blocks for reuse. One for the process; safe from any thread.
 class MemoryPool {
  public:
-  static constexpr std::size_t no_limit = static_cast<std::size_t>(-1);
+  static constexpr std::size_t no_limit = static_cast<std::size_t>(-1);  ///< every request is met
   /// Whether a request may be refused.
   enum class Limit { holds, ignored };
 
@@ -101,6 +103,7 @@ class MemoryPool {
     }
   }
 
+  /// The pool of the process, which lives until the process ends.
   static MemoryPool& instance() {
     static MemoryPool* pool =
         new MemoryPool;  // never destroyed: static tensors may outlive any order of exit
@@ -121,6 +124,7 @@ class MemoryPool {
     return block;
   }
 
+  /// Takes a block back that allocate() gave; `bytes` as they were asked for.
   void release(void* block, std::size_t bytes) noexcept {
     const std::size_t size = rounded(bytes);
     in_use_ -= size;
@@ -135,12 +139,12 @@ class MemoryPool {
 
   /// Bytes handed out now, and the most there ever were at one time.
   std::size_t bytes_in_use() const { return in_use_; }
-  std::size_t peak_bytes() const { return peak_; }
-  void reset_peak() { peak_ = in_use_.load(); }
+  std::size_t peak_bytes() const { return peak_; }  ///< since the start or reset_peak()
+  void reset_peak() { peak_ = in_use_.load(); }     ///< to the bytes in use now
 
   /// The most bytes in use that a request may lead to; no_limit without one. What is in use already stays.
   std::size_t limit() const { return limit_.load(std::memory_order_relaxed); }
-  void set_limit(std::size_t bytes) { limit_ = bytes; }
+  void set_limit(std::size_t bytes) { limit_ = bytes; }  ///< bytes; no_limit for none
 
   /// Counts memory that is about to be taken, here or elsewhere, by a decoder of images. Claims wait for each
   /// other where they do not fit together; one that does not fit alone throws MemoryLimitError. Until it ends
@@ -155,6 +159,7 @@ class MemoryPool {
     claimed_ += bytes;
     ++claims_here();
   }
+  /// Ends a claim of that many bytes, on the thread that made it.
   void end_claim(std::size_t bytes) noexcept {
     const std::lock_guard lock(claim_mutex_);
     claimed_ -= bytes;
@@ -336,6 +341,7 @@ class MemoryPool {
 /// MemoryPool::claim for a scope, on one thread.
 class MemoryClaim {
  public:
+  /// Throws MemoryLimitError where that many bytes do not fit below the limit.
   explicit MemoryClaim(std::size_t bytes) : bytes_(bytes) { MemoryPool::instance().claim(bytes); }
   MemoryClaim(const MemoryClaim&) = delete;
   MemoryClaim& operator=(const MemoryClaim&) = delete;
@@ -352,13 +358,16 @@ class AlignedArray {
 
  public:
   AlignedArray() = default;
+  /// Uninitialised; throws as MemoryPool::allocate does.
   explicit AlignedArray(std::size_t count, MemoryPool::Limit limit = MemoryPool::Limit::holds)
       : count_(count) {
     if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T)) throw std::bad_alloc();
     if (count > 0) data_ = static_cast<T*>(MemoryPool::instance().allocate(count * sizeof(T), limit));
   }
+  /// Leaves the other one empty.
   AlignedArray(AlignedArray&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
+  /// Swaps.
   AlignedArray& operator=(AlignedArray&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(count_, other.count_);
@@ -368,9 +377,9 @@ class AlignedArray {
     if (data_ != nullptr) MemoryPool::instance().release(data_, count_ * sizeof(T));
   }
 
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  std::size_t size() const { return count_; }
+  T* data() { return data_; }                  ///< null without elements
+  const T* data() const { return data_; }      ///< null without elements
+  std::size_t size() const { return count_; }  ///< elements
 
  private:
   T* data_ = nullptr;

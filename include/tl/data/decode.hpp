@@ -25,6 +25,7 @@ inline constexpr std::string_view decoder_version = "stb_image 1";
 /// Larger files are not read.
 inline constexpr std::size_t most_file_bytes = std::size_t{1} << 30;
 
+/// What a decoder refuses.
 struct DecodeOptions {
   Index max_pixels = 100'000'000;  ///< refuse larger images
 };

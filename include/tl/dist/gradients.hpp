@@ -20,6 +20,7 @@
 
 namespace tl::dist {
 
+/// Sums the gradients of one optimiser's parameters over the processes of a group.
 template <class T>
 class GradientSum {
  public:

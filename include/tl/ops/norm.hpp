@@ -20,10 +20,12 @@
 
 namespace tl::ops {
 
+/// Batch normalisation of images (N,C,H,W) or rows (N,C); the formula is in ops/norm.hpp. Inputs: x, gamma,
+/// beta, running mean and variance, (C) each; in training the last two are written to.
 struct BatchNorm {
   static constexpr std::string_view name = "batch_norm";
-  double epsilon = 1e-5;
-  double momentum = 0.1;
+  double epsilon = 1e-5;  ///< added to the variance
+  double momentum = 0.1;  ///< share of a batch in the running statistics, in [0, 1]
 
   Shape infer(const Shape& x, const Shape& gamma, const Shape& beta, const Shape& mean,
               const Shape& var) const {

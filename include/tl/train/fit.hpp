@@ -34,29 +34,34 @@ namespace tl::train {
 
 /// Where a training stands after a step.
 struct StepReport {
-  Index epoch = 0, epochs = 0;  ///< epochs are counted from 0
-  Index batch = 0, batches = 0;
-  double loss = 0, accuracy = 0;  ///< means of this epoch so far
-  double rate_factor = 1;         ///< the schedule's value
-  double images_per_second = 0;   ///< of this epoch so far
+  Index epoch = 0;               ///< counted from 0
+  Index epochs = 0;              ///< of the whole training
+  Index batch = 0;               ///< batches of this epoch that are done
+  Index batches = 0;             ///< of an epoch
+  double loss = 0;               ///< mean of this epoch so far
+  double accuracy = 0;           ///< share of this epoch's images so far
+  double rate_factor = 1;        ///< the schedule's value
+  double images_per_second = 0;  ///< of this epoch so far
 };
 
+/// How fit trains.
 struct FitOptions {
-  Index epochs = 1;
+  Index epochs = 1;                ///< passes over the images, those before first_epoch among them
   Index first_epoch = 0;           ///< epochs before it were done by an earlier call
   optim::Schedule schedule{};      ///< over the steps of all epochs; a total of 0 becomes their number
   Index first_step = 0;            ///< the schedule's step at which first_epoch begins
   std::optional<FitState> from{};  ///< goes on from there, with network and optimiser as they were then
-  CrossEntropyOptions loss{};
-  double mixup = 0;        ///< alpha of train/mixup.hpp; 0: images stay apart
-  double clip_norm = 0;    ///< of optim/clip.hpp; 0: gradients are taken as they are
-  bool keep_best = false;  ///< in the end, the parameters and running statistics of the best epoch
+  CrossEntropyOptions loss{};      ///< smoothing and class weights; validation has none
+  double mixup = 0;                ///< alpha of train/mixup.hpp; 0: images stay apart
+  double clip_norm = 0;            ///< of optim/clip.hpp; 0: gradients are taken as they are
+  bool keep_best = false;          ///< in the end, the parameters and running statistics of the best epoch
   Index patience = 0;      ///< epochs without a lower validation loss after which it ends; 0: it does not
   std::uint64_t seed = 0;  ///< of dropout and mixup; the loader has its own
+  /// Told the epoch, counted from 0, before its first batch.
   std::function<void(Index epoch)> before_epoch{};
-  std::function<void(const StepReport&)> on_step{};
-  std::function<void(const EpochReport&)> on_epoch{};
-  std::function<void(const FitState&)> on_state{};  ///< after every step and epoch: what `from` needs
+  std::function<void(const StepReport&)> on_step{};    ///< told after every step
+  std::function<void(const EpochReport&)> on_epoch{};  ///< told after every epoch, with its validation
+  std::function<void(const FitState&)> on_state{};     ///< after every step and epoch: what `from` needs
   /// Asked after every step; the epoch in progress is given up. In a group all must answer alike.
   std::function<bool()> should_stop{};
   /// Processes that make the same call; the loaders' shares are theirs. A batch of which one of them has no
