@@ -94,7 +94,6 @@ void show(std::string_view file) {
       std::printf("model field 14     metadata '%s', %zu bytes\n", text(pick(fields(value), 1)[0]).c_str(),
                   pick(fields(value), 2)[0].bytes.size());
     if (f.number != 7) continue;
-    // [graph]
     const std::vector<Field> graph = fields(value);
     const std::vector<Field> nodes = pick(graph, 1), tensors = pick(graph, 5);
     std::printf("model field 7      the graph, %zu bytes: %zu nodes, %zu tensors\n", value.size(),
@@ -119,7 +118,6 @@ void show(std::string_view file) {
     float first = 0;
     std::memcpy(&first, raw.data(), sizeof first);
     std::printf("                     the first is %.4f\n", static_cast<double>(first));
-    // [/graph]
   }
 }
 
@@ -166,14 +164,11 @@ int main(int argc, char** argv) try {
   const std::string file = tl::read_file(path);
   show(file);
 
-  // [compare]
   const auto model = tl::onnx::load<float>(path);
   const auto& weight = model.graph().value(model.graph().find("conv1.weight"));
   std::printf("tl::onnx::load     'conv1.weight' begins with %.4f\n\n",
               static_cast<double>(weight.var.value().plain().data()[0]));
-  // [/compare]
 
-  // [run]
   const std::string bytes = tiny_model();
   tl::write_file_atomically("tiny.onnx", bytes);
   const auto tiny = tl::onnx::load<float>("tiny.onnx");
@@ -181,7 +176,6 @@ int main(int argc, char** argv) try {
   std::printf("tiny.onnx: %zu bytes, read again: y =", bytes.size());
   for (const float v : y.span()) std::printf(" %g", static_cast<double>(v));
   std::puts("");
-  // [/run]
   std::string cut = bytes.substr(0, bytes.size() / 2);
   tl::write_file_atomically("cut.onnx", cut);
   try {

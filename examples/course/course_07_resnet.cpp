@@ -23,7 +23,6 @@ namespace {
 using tl::Index;
 using tl::Tensor;
 
-// [stages]
 struct Stage {
   std::string name;
   tl::Shape output{};
@@ -52,7 +51,6 @@ std::vector<Stage> stages(const tl::Graph<float>& graph, const tl::Shape& image)
   }
   return result;
 }
-// [/stages]
 
 void show_stages(const tl::Graph<float>& graph) {
   std::puts("stage     output            layers  parameters  million multiply-adds");
@@ -69,7 +67,6 @@ void show_stages(const tl::Graph<float>& graph) {
               static_cast<long long>(sum.parameters), static_cast<double>(sum.multiply_adds) / 1e6);
 }
 
-// [tower]
 enum class Kind { plain, plain_norm, residual };
 
 /// `blocks` blocks of two convolutions of 16 channels, then a classifier of four classes.
@@ -98,7 +95,6 @@ std::shared_ptr<tl::nn::Sequential<float>> tower(Kind kind, int blocks) {
   all->push_back(std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = 16, .out = 4}));
   return all;
 }
-// [/tower]
 
 double norm(const Tensor<float>& x) {
   double squares = 0;

@@ -73,7 +73,6 @@ Folded fold(const tl::Graph<float>& graph, const std::string& conv, const std::s
 }
 
 void show_folding(const tl::Model<float>& model, const Tensor<float>& images) {
-  // [by_hand]
   const Folded stem = fold(model.graph(), "conv1", "bn1");
   const tl::ops::Conv2d convolution{.stride = {2, 2}, .padding = {1, 1, 1, 1}};
   const auto two = batch_norm(conv2d(Var<float>(images), leaf(model.graph(), "conv1.weight"), convolution),
@@ -81,7 +80,6 @@ void show_folding(const tl::Model<float>& model, const Tensor<float>& images) {
                               leaf(model.graph(), "bn1.running_mean"), leaf(model.graph(), "bn1.running_var"),
                               tl::Mode{}, {.epsilon = 1e-5});
   const auto one = conv2d(Var<float>(images), Var<float>(stem.weight), Var<float>(stem.bias), convolution);
-  // [/by_hand]
   std::printf("folded by hand: conv1 and bn1 as one, difference %s\n",
               difference(two.value(), one.value()) < 1e-5 ? "below 1e-5" : "too large");
 

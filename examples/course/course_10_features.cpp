@@ -22,7 +22,9 @@
 
 #include <Eigen/Cholesky>
 
+#include <tl/tensor/eigen.hpp>
 #include <tl/tl.hpp>
+#include <tl/transfer/classifiers/ridge.hpp>
 
 #include "drawn.hpp"
 #include "figure.hpp"
