@@ -93,9 +93,10 @@ void show_folding(const tl::Model<float>& model, const Tensor<float>& images) {
   };
   std::printf("the network:    %zu nodes, %lld parameters, %zu running statistics\n",
               model.graph().nodes().size(), elements(model), model.buffers().size());
-  std::printf("folded:         %zu nodes, %lld parameters, %zu running statistics; logits differ by %s\n",
-              folded.graph().nodes().size(), elements(folded), folded.buffers().size(),
-              difference(model.predict(images), folded.predict(images)) < 1e-4 ? "below 1e-4" : "too much");
+  std::printf(
+      "folded:         %zu nodes, %lld parameters, %zu running statistics; logits %s\n",
+      folded.graph().nodes().size(), elements(folded), folded.buffers().size(),
+      difference(model.predict(images), folded.predict(images)) < 1e-4 ? "as before, to 1e-4" : "differ");
 
   std::puts("\nlayer                  s: lowest  median  highest   steps of w' for w's: 1 / s^2");
   for (const auto& [conv, norm] : std::vector<std::pair<std::string, std::string>>{
@@ -103,7 +104,7 @@ void show_folding(const tl::Model<float>& model, const Tensor<float>& images) {
     std::vector<double> s = fold(model.graph(), conv, norm).s;
     std::sort(s.begin(), s.end());
     const double low = s.front(), middle = s[s.size() / 2], high = s.back();
-    std::printf("%-20s  %10.3f %7.3f %8.3f   %.1f to %.1f\n", conv.c_str(), low, middle, high,
+    std::printf("%-20s  %10.3f %7.3f %8.3f   %.2g to %.2g\n", conv.c_str(), low, middle, high,
                 1 / (high * high), 1 / (low * low));
   }
 }
