@@ -38,7 +38,7 @@ struct Task {
 struct Plan {
   const char* name;
   Index layers = 0;    ///< the last so many are trained; 0: all
-  double lr = 0.03;    ///< of the head
+  double lr = 0.01;    ///< of the head
   double share = 0.1;  ///< of it for the layers below
   bool head_first = true, freeze_norm = true, scratch = false;
 };
@@ -98,7 +98,7 @@ void run(const Plan& plan, const Task& task) {
     tl::optim::Sgd<float> sgd(std::move(groups), {.momentum = 0.9});
     const tl::data::Loader photos(task.photos.train, task.preprocess,
                                   {.batch_size = task.batch, .shuffle = true, .cache_bytes = 1 << 28});
-    tl::train::fit(model, sgd, photos, {.epochs = task.epochs, .clip_norm = 1});
+    tl::train::fit(model, sgd, photos, {.epochs = task.epochs});
   }
   // [/plan]
   const auto result = tl::train::evaluate(model, tl::data::Loader(task.photos.valid, task.preprocess));
