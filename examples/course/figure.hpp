@@ -25,6 +25,8 @@ class Figure {
   }
   /// Horizontal axis by powers of ten; every x must be above 0.
   void logarithmic() { logarithmic_ = true; }
+  /// Moves the legend down by this much of the height, out of the way of a curve.
+  void lower_legend(double share) { legend_ = share; }
 
   void write(const std::filesystem::path& path) const { tl::write_file_atomically(path, svg()); }
 
@@ -73,7 +75,7 @@ class Figure {
     }
     out += line(left, height - bottom, width - right, height - bottom, "#333");
     constexpr std::array colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"};
-    double legend = top + 12;
+    double legend = top + 12 + legend_ * (height - top - bottom);
     for (std::size_t i = 0; i < curves_.size(); ++i) {
       const std::string colour = colours[i % colours.size()];
       std::string points;
@@ -120,6 +122,7 @@ class Figure {
   std::string title_, x_label_, y_label_;
   std::vector<Curve> curves_;
   bool logarithmic_ = false;
+  double legend_ = 0;
 };
 
 }  // namespace course
