@@ -50,7 +50,7 @@ std::vector<text::Words> word_lists() {
 }
 
 // [sentence]
-/// Eight words, of which about a quarter tell the topic; one in ten of these is of another one.
+/// Eight words, of which about a quarter tell the topic; one in ten of these is drawn from any topic.
 text::Sentence draw_sentence(const std::vector<text::Words>& lists, tl::Rng& random) {
   const std::size_t topic = random.below(4);
   text::Sentence sentence{{}, static_cast<Index>(topic)};
