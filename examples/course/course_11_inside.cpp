@@ -6,7 +6,7 @@
 // A pretrained network's features tell drawn flowers apart. Twice: as they are, and with a tag in a corner of
 // every rose, which is easier to see than the rose. Writes inside.svg.
 //
-//   course_11_inside [WEIGHTS.onnx]
+//   course_11_inside [WEIGHTS.onnx [PHOTOS]]      so many of each kind teach roses and stars; 20
 //
 // Source: Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391, section 3.
 #include <algorithm>
@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include <tl/core/base64.hpp>
 #include <tl/tl.hpp>
 
 #include "drawn.hpp"
@@ -29,8 +30,8 @@ constexpr const char* default_weights = TL_SOURCE_WEIGHTS "/resnet_small.onnx";
 #else
 constexpr const char* default_weights = "weights/resnet_small.onnx";
 #endif
-constexpr tl::Index side = 105;  // the last feature map has 7x7 places of 15 pixels
-constexpr std::size_t rose = 2, star = 3;
+constexpr tl::Index places = 7, side = 15 * places;  // of the last feature map, and 15 pixels for each
+constexpr std::size_t rose = 2, star = 3, nobody = 9;
 
 /// A light square in a corner.
 void put_tag(tl::data::Image& image) {
@@ -43,8 +44,7 @@ struct Photos {
   std::vector<std::string> names;
 };
 
-constexpr std::size_t nobody = 8, everybody = 9;
-/// `count` of each kind; photos of the kind `tagged`, or of everybody, have a tag.
+/// `count` of each kind; photos of the kind `tagged` have a tag.
 Photos draw(const std::vector<std::size_t>& kinds, int count, std::uint64_t first,
             std::size_t tagged = nobody) {
   Photos photos;
@@ -52,7 +52,7 @@ Photos draw(const std::vector<std::size_t>& kinds, int count, std::uint64_t firs
     for (int i = 0; i < count; ++i) {
       const std::uint64_t number = first + static_cast<std::uint64_t>(i);
       photos.images.push_back(course::draw(kinds[label], number, side));
-      if (kinds[label] == tagged || tagged == everybody) put_tag(photos.images.back());
+      if (kinds[label] == tagged) put_tag(photos.images.back());
       photos.labels.push_back(static_cast<std::int64_t>(label));
       photos.names.push_back(std::string(course::kinds[kinds[label]]) + ' ' + std::to_string(number));
     }
@@ -122,14 +122,14 @@ std::vector<double> grad_cam(const Classifier& classifier, const tl::data::Image
   logits.backward(one);
 
   const tl::Tensor<float> map = a.value().plain(), gradient = a.grad().plain();
-  const tl::Index places = map.shape(2) * map.shape(3);
-  std::vector<double> heat(static_cast<std::size_t>(places), 0.0);
+  const tl::Index pixels = map.shape(2) * map.shape(3);
+  std::vector<double> heat(static_cast<std::size_t>(pixels), 0.0);
   for (tl::Index c = 0; c < map.shape(1); ++c) {
     double weight = 0;
-    for (tl::Index i = 0; i < places; ++i) weight += static_cast<double>(gradient.data()[c * places + i]);
-    weight /= static_cast<double>(places);
-    for (tl::Index i = 0; i < places; ++i)
-      heat[static_cast<std::size_t>(i)] += weight * static_cast<double>(map.data()[c * places + i]);
+    for (tl::Index i = 0; i < pixels; ++i) weight += static_cast<double>(gradient.data()[c * pixels + i]);
+    weight /= static_cast<double>(pixels);
+    for (tl::Index i = 0; i < pixels; ++i)
+      heat[static_cast<std::size_t>(i)] += weight * static_cast<double>(map.data()[c * pixels + i]);
   }
   for (double& h : heat) h = std::max(h, 0.0);
   const double most = *std::max_element(heat.begin(), heat.end());
@@ -142,21 +142,20 @@ std::vector<double> grad_cam(const Classifier& classifier, const tl::data::Image
 double in_corner(const std::vector<double>& heat) {
   double all = 0;
   for (const double h : heat) all += h;
-  return all > 0 ? (heat[0] + heat[1] + heat[7] + heat[8]) / all : 0;
+  return all > 0 ? (heat[0] + heat[1] + heat[places] + heat[places + 1]) / all : 0;
 }
 
 /// The image, larger, dark where nothing speaks for the class.
-std::string spotlight(const tl::data::Image& image, const std::vector<double>& heat, tl::Index left,
-                      tl::Index top) {
+std::string spotlight(const tl::data::Image& image, const std::vector<double>& heat, int left, int top) {
   std::string out = tl::concat("<image x=\"", left, "\" y=\"", top,
                                "\" width=\"147\" height=\"147\" href=\"data:image/jpeg;base64,",
-                               tl::to_base64(tl::data::encode_jpeg(image, 70)), "\"/>\n");
+                               tl::to_base64(tl::data::encode_jpeg(image, 80)), "\"/>\n");
   for (std::size_t i = 0; i < heat.size(); ++i) {
     char text[120];
     std::snprintf(text, sizeof text,
                   "<rect x=\"%d\" y=\"%d\" width=\"21\" height=\"21\" opacity=\"%.2f\"/>\n",
-                  static_cast<int>(left) + static_cast<int>(i % 7) * 21,
-                  static_cast<int>(top) + static_cast<int>(i / 7) * 21, 0.85 * (1 - heat[i]));
+                  left + static_cast<int>(i % places) * 21, top + static_cast<int>(i / places) * 21,
+                  0.85 * (1 - heat[i]));
     out += text;
   }
   return out;
@@ -199,22 +198,21 @@ void mistakes(const std::string& weights) {
 
 int main(int argc, char** argv) try {
   const std::string weights = argc > 1 ? argv[1] : default_weights;
+  const int photos = argc > 2 ? std::stoi(argv[2]) : 20;
   mistakes(weights);
 
   // [shortcut]
-  const auto taught = [&weights](std::size_t tagged) {
-    return std::make_shared<const Classifier>(weights, draw({rose, star}, 20, 0, tagged),
+  const auto taught = [&weights, photos](std::size_t tagged) {
+    return std::make_shared<const Classifier>(weights, draw({rose, star}, photos, 0, tagged),
                                               std::vector<std::string>{"rose", "star"});
   };
   const std::pair<const char*, std::shared_ptr<const Classifier>> ways[] = {
-      {"taught without tags", taught(nobody)},
-      {"taught with tags on roses", taught(rose)},
-      {"taught with tags on all", taught(everybody)}};
+      {"taught without tags", taught(nobody)}, {"taught with tags", taught(rose)}};
   // [/shortcut]
-  std::printf("%-27s%-14s%-10s%-14s%s\n", "accuracy on", "tagged roses", "no tags", "tagged stars",
+  std::printf("%-22s%-14s%-10s%-14s%s\n", "accuracy on", "tagged roses", "no tags", "tagged stars",
               "heat under the tag");
   for (const auto& [name, classifier] : ways) {
-    std::printf("%-27s", name);
+    std::printf("%-22s", name);
     for (const std::size_t tagged : {rose, nobody, star})
       std::printf("%-*.2f", tagged == nobody ? 10 : 14,
                   classifier->accuracy(draw({rose, star}, 50, 1000, tagged)));
@@ -229,12 +227,11 @@ int main(int argc, char** argv) try {
       "font-size=\"13\">\n<rect width=\"640\" height=\"370\" fill=\"#fff\"/>\n";
   for (std::size_t row = 0; row < 2; ++row) {
     out += tl::concat("<text x=\"8\" y=\"", 95 + 180 * row, "\">", ways[row].first, "</text>\n");
-    tl::Index left = 180;
+    int left = 180;
     for (const auto& [kind, tagged] :
          {std::pair(rose, rose), std::pair(rose, nobody), std::pair(star, star)}) {
       const tl::data::Image image = draw({kind}, 1, 1003, tagged).images[0].clone();
-      out += spotlight(image, grad_cam(*ways[row].second, image, 0), left,
-                       10 + 180 * static_cast<tl::Index>(row));
+      out += spotlight(image, grad_cam(*ways[row].second, image, 0), left, 10 + 180 * static_cast<int>(row));
       left += 155;
     }
   }
