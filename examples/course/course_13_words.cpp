@@ -206,12 +206,12 @@ int main() try {
         if (sum.valid > best.valid) best = sum;
       }
       std::printf("%*.0f", way == 2 ? 12 : 10, 400 * best.test);
-      curves[way].emplace_back(static_cast<double>(count), 100 * best.test);
+      curves[way].emplace_back(static_cast<double>(count), 100 - 100 * best.test);
     }
     std::printf("\n");
   }
   // [/curve]
-  course::Figure figure("sentences on four topics", "labelled sentences", "right, %");
+  course::Figure figure("sentences on four topics", "labelled sentences", "wrong, %");
   figure.logarithmic();
   for (std::size_t way = 0; way < 3; ++way) figure.add(ways[way], curves[way]);
   figure.write("words_curve.svg");

@@ -88,7 +88,8 @@ int main(int argc, char** argv) try {
   tl::onnx::save(model, "flowers.onnx");
   const auto again = tl::onnx::load<float>("flowers.onnx");
   // [/save]
-  for (const std::string& name : tl::io::labels(again.metadata())) std::printf("%s ", name.c_str());
+  std::printf("labels:");
+  for (const std::string& name : tl::io::labels(again.metadata())) std::printf(" %s", name.c_str());
   const std::string spec = tl::io::preprocess_spec(again.metadata());
   std::printf("\n%s\n", spec.c_str());
 
