@@ -119,7 +119,6 @@ void tile_by_tile(const float* x, const float* w, float* y) {
 }
 // [/tile]
 
-// [library]
 /// The library's convolution, held to an instruction set, an algorithm and a number of threads.
 void library(Isa isa, ConvAlgorithm algorithm, int threads, const float* x, const float* w, float* y) {
   const int before = tl::num_threads();
@@ -133,7 +132,6 @@ void library(Isa isa, ConvAlgorithm algorithm, int threads, const float* x, cons
   }
   tl::set_num_threads(before);
 }
-// [/library]
 
 struct Way {
   std::string name;
