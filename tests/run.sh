@@ -84,7 +84,7 @@ run_script() {
 }
 
 configuration=Release
-release=(-DCMAKE_BUILD_TYPE=Release -DTL_WERROR=ON -DTL_BUILD_TESTS=ON -DTL_BUILD_BENCH=ON)
+release=(-DCMAKE_BUILD_TYPE=Release -DTL_WERROR=ON -DTL_BUILD_TESTS=ON -DTL_BUILD_BENCH=$((full))) # benchmarks take two minutes to build
 sanitized=(-DTL_BUILD_BENCH=OFF -DTL_WERROR=OFF) # what sanitizers insert makes g++ warn without reason
 fuzz=(-DCMAKE_CXX_COMPILER=clang++ -DTL_BUILD_FUZZ=ON -DTL_FUZZ_SECONDS="$fuzz_seconds" -DTL_BUILD_TESTS=ON -DTL_WERROR=ON
   -DTL_BUILD_EXAMPLES=OFF -DTL_BUILD_BENCH=OFF)

@@ -143,7 +143,7 @@ TEST_CASE("tl predict, evaluate and features: batches shrink to fit, with the sa
   REQUIRE(tl_program({"finetune", photos.path, "--out", new_network, "--quiet"}).status == 0);
   const Outcome free = tl_program({"predict", new_network, photos.path});
   REQUIRE(free.status == 0);
-  const Outcome limited = tl_program({"predict", new_network, photos.path, "--max-memory", "40M"});
+  const Outcome limited = tl_program({"predict", new_network, photos.path, "--max-memory", "64M"});
   CAPTURE(limited.err);
   CHECK(limited.status == 0);
   CHECK(limited.out == free.out);
