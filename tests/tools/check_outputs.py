@@ -38,8 +38,7 @@ class Programs:
         """What it printed, and the folder it ran in."""
         if command not in self.done:
             name, *arguments = command.split()
-            place = self.work / str(len(self.done))
-            place.mkdir()
+            place = Path(tempfile.mkdtemp(dir=self.work))
             run = subprocess.run([self.folder / name, *arguments], cwd=place, capture_output=True, text=True, timeout=300,
                                  env={**os.environ, "TL_ISA": "avx2"})
             if run.returncode != 0:
