@@ -29,7 +29,7 @@ tests  curl              command:curl                    curl (the tests of weig
 clang  clang             command:clang++                 clang 14 or newer
 clang  libomp-dev        clang:-fopenmp                  OpenMP of LLVM
 clang  libclang-rt-dev   clang:-fsanitize=thread         sanitizers and libFuzzer of LLVM
-full   llvm              command:llvm-cov                llvm-cov and llvm-profdata of clang's version
+full   llvm              command:llvm-cov                llvm-cov and llvm-profdata of the version of clang
 full   valgrind          file:/usr/include/valgrind/memcheck.h valgrind
 checks clang-format      command:clang-format            clang-format 14
 checks clang-tidy        command:clang-tidy              clang-tidy 14

@@ -29,7 +29,7 @@ struct ImageHeader {
   Size size;                               ///< as stored, before the orientation is applied
   int orientation = 1;                     ///< EXIF, 1..8
   int components = 3;                      ///< JPEG only: 1 gray, 3, 4 (CMYK or YCCK)
-  bool progressive = false;  ///< JPEG only: coefficients of the whole image are in memory at once
+  bool progressive = false;            ///< JPEG only: coefficients of the whole image are in memory at once
   std::size_t adobe_transform_at = 0;  ///< JPEG only: offset of the transform byte in APP14, 0 without one
   bool opaque = false;                 ///< BMP only: the fourth byte of a pixel has no meaning
 };

@@ -11,7 +11,8 @@
 #include <exception>
 #include <vector>
 
-#define OMPI_SKIP_MPICXX 1  // the C interface alone: the C++ one was removed from the standard
+// The C interface alone: the C++ one was removed from the standard.
+#define OMPI_SKIP_MPICXX 1  // NOLINT(readability-identifier-naming): the name is OpenMPI's
 #include <mpi.h>
 
 #include <tl/core/process_group.hpp>

@@ -214,7 +214,7 @@ class Store {
   /// The images that any process could not read.
   void share_skipped() {
     std::string mine;
-    for (const data::Skipped& s : result_.skipped) mine += s.path.string() + '\0' + s.reason + '\0';
+    for (const data::Skipped& s : result_.skipped) mine += concat(s.path.string(), '\0', s.reason, '\0');
     result_.skipped.clear();
     for (const std::string& list : gather_texts(*o_.group, mine)) {
       for (std::size_t at = 0; at < list.size();) {

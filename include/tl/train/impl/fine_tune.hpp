@@ -153,7 +153,7 @@ class Run {
     TL_CHECK(batch_size_ >= o_.group->size(), "a batch of ", batch_size_, " images cannot be shared by ",
              o_.group->size(), " processes: choose a larger one");
     std::string mine;
-    for (const auto& [name, value] : identity_) mine += name + '\0' + value + '\0';
+    for (const auto& [name, value] : identity_) mine += concat(name, '\0', value, '\0');
     const std::string first = broadcast_text(*o_.group, mine, 0);
     std::map<std::string, std::string> of_first;
     for (std::size_t at = 0; at < first.size();) {
