@@ -83,6 +83,7 @@ inline std::string broadcast_text(ProcessGroup& group, std::string text, int roo
 /// The texts of all processes, by rank, in every process.
 inline std::vector<std::string> gather_texts(ProcessGroup& group, const std::string& mine) {
   std::vector<std::string> all;
+  all.reserve(static_cast<std::size_t>(group.size()));
   for (int rank = 0; rank < group.size(); ++rank)
     all.push_back(broadcast_text(group, rank == group.rank() ? mine : std::string(), rank));
   return all;
