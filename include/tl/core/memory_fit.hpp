@@ -14,7 +14,9 @@ namespace tl {
 
 /// Batches of so many images of so many pixels.
 struct BatchSize {
-  Index images = 1, height = 0, width = 0;
+  Index images = 1;  ///< at least 1
+  Index height = 0;  ///< in pixels
+  Index width = 0;   ///< in pixels
 
   /// The same number of images, whose shorter side has `side` pixels.
   BatchSize with_side(Index side) const {

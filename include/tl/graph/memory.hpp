@@ -242,11 +242,12 @@ class Walk {
 
 /// What running networks takes, in bytes, beside what was in use before.
 struct MemoryNeed {
-  std::size_t values = 0;             ///< given back afterwards
-  std::size_t weights = 0;            ///< packed and folded weights, which stay
-  kernels::ConvScratch scratch = {};  ///< in elements of `element_size` bytes; stays
-  std::size_t element_size = sizeof(float);
+  std::size_t values = 0;                    ///< given back afterwards
+  std::size_t weights = 0;                   ///< packed and folded weights, which stay
+  kernels::ConvScratch scratch = {};         ///< in elements of `element_size` bytes; stays
+  std::size_t element_size = sizeof(float);  ///< of `scratch`, in bytes
 
+  /// All of it together, with the scratch memory of every thread.
   std::size_t bytes() const {
     return values + weights + static_cast<std::size_t>(scratch.total(num_threads())) * element_size;
   }
@@ -265,11 +266,13 @@ struct MemoryNeed {
 template <class T>
 class RunMemory {
  public:
+  /// What is run.
   enum class Pass {
     inference,  ///< as Model::predict
     training    ///< forward and backward, with the gradients of what requires them
   };
 
+  /// Plans the network as a model would; values of the graph are shared, not copied.
   RunMemory(const Graph<T>& graph, Pass pass) {
     const std::size_t before = MemoryPool::instance().bytes_in_use();
     if (pass == Pass::training) {

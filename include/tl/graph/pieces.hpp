@@ -55,6 +55,7 @@ class InPieces {
   /// What runs on a few images at a time, and what follows for the whole batch; null where nothing does, and
   /// where batches are not cut.
   const Graph<T>* first() const { return parts_ ? &parts_->first : nullptr; }
+  /// What follows it for the whole batch; null where nothing does.
   const Graph<T>* rest() const { return parts_ && parts_->rest ? &*parts_->rest : nullptr; }
   /// Of a batch of this shape, how many images go through the first part at a time: all where it is not cut.
   Index images_at_once(const Shape& x) const {

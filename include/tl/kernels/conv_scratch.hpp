@@ -22,6 +22,7 @@ struct ConvScratch {
   Index depthwise = 0;  ///< images repeated for a multiplier, partial sums, sums before a residual
   Index band = 0;       ///< of every thread: rows between convolutions (kernels/separable.hpp)
 
+  /// Becomes enough for the other too, place by place: scratch memory is used again.
   void grow(const ConvScratch& other) {
     weights = std::max(weights, other.weights);
     turned = std::max(turned, other.turned);

@@ -49,6 +49,7 @@ class LoaderMemory {
     }
     photos_ = decoding + image * static_cast<std::size_t>(data::decoding_threads(options.threads));
   }
+  /// With batches of this shape, (N,3,H,W), in the making, and photos being decoded.
   std::size_t bytes(const Shape& batch) const {
     return photos_ + static_cast<std::size_t>(batches_ * batch.size()) * sizeof(float);
   }
