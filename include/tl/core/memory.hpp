@@ -102,6 +102,15 @@ class MemoryPool {
       fail("TL_MAX_MEMORY: ", error.what());
     }
   }
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+  /// Nothing may be in use any more.
+  ~MemoryPool() {
+    for (const Chunk& chunk : chunks_) {
+      allow_access(chunk.begin, chunk.size);
+      std::free(chunk.begin);
+    }
+  }
 
   /// The pool of the process, which lives until the process ends.
   static MemoryPool& instance() {
