@@ -29,7 +29,7 @@ struct Options {
   fs::path photos;
   std::vector<fs::path> weights{"weights/resnet_small.onnx"};
   Index epochs = 8, size = 128, seeds = 3, batch = 16;
-  double lr = 0.001, scratch_lr = 0.05;
+  double lr = 0.001, scratch_lr = 0.01;
 };
 
 /// A way to learn: a network, and what of it is trained.
