@@ -36,6 +36,10 @@ TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "README.md", "LICENSE", "CHA
              "SECURITY.md", "CITATION.cff", "include", "examples", "bench", "tests", "weights", "docs"}
 MACHINE_PATH = re.compile(rb"(?<![\w.~$})-])/(?:home|root|work|Users|mnt|tmp|build|farm)/\w[\w.-]*")
 UNFINISHED = re.compile(rb"\b(?:TO" + rb"DO|FIX" + rb"ME|XX" + rb"X)\b")
+# Where the version stands that CMakeLists.txt gives, and the package recipe whose options must be CMakeLists.txt's.
+VERSIONS = [("CITATION.cff", r"^version: (\S+)$"), ("CHANGELOG.md", r"^## (\d[\w.]*)"),
+            ("docs/packages/vcpkg/tl-transfer-learning/vcpkg.json", r'"version": "([^"]+)"')]
+PORT = "docs/packages/vcpkg/tl-transfer-learning/portfile.cmake"
 LARGEST = 2_000_000  # bytes, outside weights/
 INCLUDE = re.compile(r'^\s*#\s*include\s*(<[^>]+>|"[^"]+")', re.MULTILINE)
 
@@ -120,9 +124,22 @@ def check_tree(root):
                 yield f"{name}:{line}: {what}: {match.group().decode()}"
 
 
+def check_packages(root):
+    """One version everywhere, and options that exist."""
+    cmake = (root / "CMakeLists.txt").read_text()
+    version = re.search(r"^project\(tl VERSION (\S+)", cmake, re.MULTILINE)[1]
+    for name, pattern in VERSIONS:
+        told = re.search(pattern, (root / name).read_text(), re.MULTILINE)
+        if told is None or told[1] != version:
+            yield f"{name}: expected version {version}, got {told and told[1]}"
+    for option in re.findall(r"-D(\w+)=", (root / PORT).read_text()):
+        if f"option({option} " not in cmake:
+            yield f"{PORT}: CMakeLists.txt has no option {option}"
+
+
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[2]).resolve()
-    findings = [*check_includes(root), *check_tree(root)]
+    findings = [*check_includes(root), *check_tree(root), *check_packages(root)]
     print("\n".join(findings) or "structure: nothing to complain about")
     return 1 if findings else 0
 

@@ -7,6 +7,7 @@ import unittest
 from pathlib import Path
 
 import check_docs
+import check_outputs
 import check_structure
 
 TOOLS = Path(__file__).parent
@@ -24,6 +25,11 @@ class Tree(unittest.TestCase):
         self.write("docs/page.md", "Text, [a link](other.md).\n\n<!-- from examples/x.cpp:part -->\n```cpp\nint x = 1;\n  x++;\n```\n")
         self.write("docs/other.md", "```sh\nbash run.sh\n```\n")
         self.write("examples/x.cpp", "int main() {\n  // [part]\n  int x = 1;\n  // [inner]\n    x++;\n  // [/inner]\n  // [/part]\n}\n")
+        self.write("CMakeLists.txt", "project(tl VERSION 1.2.3 LANGUAGES CXX)\noption(TL_BUILD_TESTS \"Tests\" ON)\n")
+        self.write("CITATION.cff", "version: 1.2.3\n")
+        self.write("CHANGELOG.md", "# Changelog\n\n## 1.2.3, unreleased\n\n## 1.2.2\n")
+        self.write("docs/packages/vcpkg/tl-transfer-learning/vcpkg.json", '{"version": "1.2.3"}\n')
+        self.write(check_structure.PORT, "vcpkg_cmake_configure(OPTIONS -DTL_BUILD_TESTS=OFF)\n")
 
     def write(self, name, text):
         file = self.root / name
@@ -40,6 +46,8 @@ class Tree(unittest.TestCase):
         self.assertEqual(len(findings), 1, findings)
         self.assertIn(part, findings[0])
 
+
+class StructureAndDocs(Tree):
     def test_sound_tree(self):
         self.assertEqual(self.structure() + self.docs(), [])
 
@@ -127,6 +135,45 @@ class Tree(unittest.TestCase):
         for script in ("check_structure.py", "check_docs.py"):
             command = [sys.executable, TOOLS / script, self.root]
             self.assertEqual(subprocess.run(command, capture_output=True).returncode, 1)
+
+
+class Packages(Tree):
+    def packages(self):
+        return list(check_structure.check_packages(self.root))
+
+    def test_one_version(self):
+        self.assertEqual(self.packages(), [])
+        self.write("CHANGELOG.md", "# Changelog\n\n## 1.2.2\n")
+        self.assert_one(self.packages(), "CHANGELOG.md: expected version 1.2.3, got 1.2.2")
+
+    def test_options_exist(self):
+        self.write(check_structure.PORT, "vcpkg_cmake_configure(OPTIONS -DTL_TESTS=OFF)\n")
+        self.assert_one(self.packages(), "no option TL_TESTS")
+
+
+class Figures(Tree):
+    TABLE = "| what | ms |\n|---|---|\n| tl | 12.5 |\n| other | **+3e-5** |\n"
+
+    def tables(self, text):
+        self.write("docs/figures.md", text)
+        page = self.root / "docs/figures.md"
+        return list(check_outputs.check_tables(page, page.name, text))
+
+    def test_a_table_of_figures_says_where_they_are_from(self):
+        self.assert_one(self.tables(f"Text.\n\n{self.TABLE}"), "a table of figures without")
+        self.assertEqual(self.tables(f"<!-- recorded: tl bench; commit 9d3affc; AMD EPYC; 2026-11-26 -->\n{self.TABLE}"), [])
+        self.assertEqual(self.tables("Text.\n\n| option | meaning |\n|---|---|\n| 1 | of 2 |\n"), [])
+
+    def test_a_record_says_command_commit_processor_and_date(self):
+        for told in ("tl bench; AMD EPYC; 2026-11-26", "tl bench; commit 9d3affc; 2026-11-26", "tl bench; commit 9d3affc; AMD EPYC"):
+            self.assert_one(self.tables(f"<!-- recorded: {told} -->\n{self.TABLE}"), "expected 'recorded: COMMAND")
+
+    def test_repeated_figures_are_those_of_the_other_page(self):
+        self.write("docs/source.md", "It took 12.5 ms; the difference is 3e-5.\n")
+        self.assertEqual(self.tables(f"<!-- figures from source.md -->\n{self.TABLE}"), [])
+        self.write("docs/source.md", "It took 112.5 ms; the difference is 3e-5.\n")
+        self.assert_one(self.tables(f"<!-- figures from source.md -->\n{self.TABLE}"), "source.md does not say 12.5")
+        self.assert_one(self.tables(f"<!-- figures from absent.md -->\n{self.TABLE}"), "there is no absent.md")
 
 
 if __name__ == "__main__":
