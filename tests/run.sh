@@ -9,7 +9,8 @@ usage: bash tests/run.sh [options]
 
   --full          also: the tests that take long, a build with clang, every test under address and
                   undefined-behaviour sanitizers and under the thread sanitizer, the coverage of include/tl;
-                  ten minutes for each fuzzer; models that others made, against PyTorch and onnxruntime
+                  ten minutes for each fuzzer; models that others made, against PyTorch and onnxruntime;
+                  the playground, compiled to WebAssembly, in Chromium
   --fuzz-seconds N  for each fuzzer (default: 30)
   --only REGEX    run the tests whose names match (see ctest -R)
   --jobs N        compile and test N at a time (default: the number of processors)
@@ -83,6 +84,11 @@ run_script() {
   if "${@:2}"; then passed=$((passed + 1)); else failures+=("$1 (${*:2})"); fi
 }
 
+playground() {
+  bash examples/playground/build.sh &&
+    python3 -B tests/tools/check_playground.py build/playground.html "${TL_SHARED:-../shared}/data/monkeys/train"
+}
+
 configuration=Release
 release=(-DCMAKE_BUILD_TYPE=Release -DTL_WERROR=ON -DTL_BUILD_TESTS=ON -DTL_BUILD_BENCH=$((full))) # benchmarks take two minutes to build
 sanitized=(-DTL_BUILD_BENCH=OFF -DTL_WERROR=OFF) # what sanitizers insert makes g++ warn without reason
@@ -101,6 +107,7 @@ if [ "$full" = 1 ]; then
   run_stage tsan build-tsan Debug --preset tsan "${sanitized[@]}"
   [ "$only" != . ] || run_script coverage python3 -B tests/tools/coverage.py --least 90 --jobs "$jobs"
   run_script "models that others made" bash tests/conformance/run.sh
+  run_script "the playground in a browser" playground
 fi
 
 printf '\n'

@@ -14,11 +14,11 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/include"
 for folder in eigen3/Eigen stb protozero; do ln -s "/usr/include/$folder" "$work/include/"; done
 
-export EM_CACHE=${EM_CACHE:-$root/build/emscripten-cache}
-mkdir -p "$(dirname "$page")" "$EM_CACHE"
-em++ -std=c++20 -O3 -msimd128 -fwasm-exceptions -DNDEBUG -I "$root/include" -isystem "$work/include" "$here/main.cpp" \
+mkdir -p "$(dirname "$page")"
+export NODE_PATH=/usr/share/nodejs # where Debian's modules are, also for a node from elsewhere
+em++ -std=c++20 -O3 -Wno-ignored-pragmas -msimd128 -fwasm-exceptions -DNDEBUG -I "$root/include" -isystem "$work/include" "$here/main.cpp" \
   -o "$work/module.js" -sSINGLE_FILE=1 -sMODULARIZE=1 -sEXPORT_NAME=createTl -sENVIRONMENT=web \
-  -sALLOW_MEMORY_GROWTH=1 -sSTACK_SIZE=2MB -sEXPORTED_FUNCTIONS=_malloc,_free --embed-file "$root/weights/resnet_small.onnx@/network.onnx"
+  -sALLOW_MEMORY_GROWTH=1 -sTOTAL_STACK=2MB -sEXPORTED_FUNCTIONS=_malloc,_free --embed-file "$root/weights/resnet_small.onnx@/network.onnx"
 python3 - "$here" "$work/module.js" "$page" << 'END'
 import sys
 from pathlib import Path

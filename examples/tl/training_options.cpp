@@ -2,9 +2,9 @@
 #include "training_options.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
+#include <tl/core/numbers.hpp>
 #include <tl/data/augment_spec.hpp>
 #include <tl/transfer/head.hpp>
 #include <tl/transfer/layers.hpp>
@@ -24,12 +24,10 @@ void check_matched(Index matched, const std::string& glob, const tl::Model<float
 std::pair<std::string, double> parse_rate(const std::string& text) {
   const std::size_t equals = text.rfind('=');
   const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
-  double rate = 0;
-  const char* end = number.data() + number.size();
-  const auto [rest, error] = std::from_chars(number.data(), end, rate);
-  TL_CHECK(error == std::errc{} && rest == end && rate >= 0 && rate < 1e6 && equals > 0,
+  const std::optional<double> rate = tl::parse_number<double>(number);
+  TL_CHECK(rate && *rate >= 0 && *rate < 1e6 && equals > 0,
            "--lr-for: expected GLOB=RATE such as 'layer4.*=0.001', got '", text, "'");
-  return {text.substr(0, equals), rate};
+  return {text.substr(0, equals), *rate};
 }
 
 tl::train::OptimiserKind parse_optimiser(const std::string& name) {

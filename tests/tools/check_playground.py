@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Uses the playground as a person would, in a browser: photos of three things into the page, learn, try other photos, download.
+"""Uses the playground as a person would, in a browser: photos of some things into the page, learn, try other photos, download.
 
-usage: check_playground.py PAGE.html PHOTOS THING THING THING [--each 10] [--screenshots FOLDER]
+usage: check_playground.py PAGE.html PHOTOS [THING...] [--each 10] [--screenshots FOLDER]
 
-PHOTOS holds one folder a thing; the first --each of each are learned from, as many next ones are tried. The page must have learned
+PHOTOS holds one folder a thing (default: its first three); the first --each of each are learned from, as many next ones
+are tried. The page must have learned
 in under 60 seconds, be right for 90 % of the others, say nothing on the console, fetch nothing, and give a model that --tl PROGRAM
 (build/bin/tl) reads and that answers as the page did. Needs Chromium (Debian's `chromium`).
 """
@@ -45,7 +46,8 @@ def use(browser, page, things, each, screenshots, work):
     browser.size(1280)
     browser.open(page.resolve().as_uri())
     wait_for(browser, f"{SAID}.includes('ready')", 60, "opening the network")
-    browser.evaluate("document.getElementById('more').click(), 0")
+    for _ in things[2:]:
+        browser.evaluate("document.getElementById('more').click(), 0")
     for i, (name, files) in enumerate(things):
         box = f"#classes > div:nth-child({i + 1})"
         browser.evaluate(f"(e => {{ e.value = {json.dumps(name)}; e.dispatchEvent(new Event('input')); }})"
@@ -86,14 +88,14 @@ def same_elsewhere(tl, model, answers):
     """How many photos the program gives the page's answer for, with the downloaded file."""
     told = json.loads(subprocess.run([tl, "predict", model, *(str(f) for f, _ in answers), "--json"], check=True,
                                      capture_output=True, text=True).stdout)
-    return sum(image["predictions"][0]["label"] == answer for image, (_, answer) in zip(told["images"], answers))
+    return sum(image["classes"][0]["label"] == answer for image, (_, answer) in zip(told["images"], answers))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("page", type=Path)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("things", nargs=3)
+    parser.add_argument("things", nargs="*")
     parser.add_argument("--each", type=int, default=10)
     parser.add_argument("--screenshots", type=Path)
     parser.add_argument("--tl", type=Path, default=ROOT / "build" / "bin" / "tl")
@@ -102,6 +104,10 @@ def main():
     if program is None:
         print("skipped: check_playground.py needs Chromium (Debian: apt-get install chromium)")
         return 0
+    if not o.photos.is_dir():
+        print(f"skipped: check_playground.py needs photos in {o.photos}")
+        return 0
+    o.things = o.things or sorted(folder.name for folder in o.photos.iterdir() if folder.is_dir())[:3]
     things = [(name, sorted((o.photos / name).iterdir())) for name in o.things]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         browser = Browser(program, work)

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdio>
 #include <string>
 #include <string_view>
 
 #include <tl/core/error.hpp>
+#include <tl/core/numbers.hpp>
 
 namespace tl {
 
@@ -16,19 +16,18 @@ namespace tl {
 /// and for less than a byte.
 inline std::size_t parse_byte_size(std::string_view text) {
   constexpr std::string_view units = "KMGT";
-  double value = 0;
-  const char* end = text.data() + text.size();
-  auto [rest, error] = std::from_chars(text.data(), end, value, std::chars_format::fixed);
-  if (error == std::errc{} && rest + 1 == end) {
-    const char unit = *rest >= 'a' && *rest <= 'z' ? static_cast<char>(*rest - 'a' + 'A') : *rest;
-    for (std::size_t i = units.find(unit); i != std::string_view::npos && i < units.size(); --i) {
-      value *= 1024;
-      rest = end;
-    }
+  std::string_view digits = text;
+  double unit = 1;
+  if (const std::size_t i = text.empty() ? units.npos : units.find(text.back() & ~('a' - 'A'));
+      i != units.npos) {
+    unit = static_cast<double>(std::size_t{1024} << 10 * i);
+    digits.remove_suffix(1);
   }
-  TL_CHECK(error == std::errc{} && rest == end && value >= 1 && value < 0x1p60,
+  const bool decimal = digits.find_first_not_of("0123456789.") == digits.npos;
+  const double bytes = decimal ? parse_number<double>(digits).value_or(0) * unit : 0;
+  TL_CHECK(bytes >= 1 && bytes < 0x1p60,
            "expected an amount of memory such as 512M, 1.5G or a number of bytes, got '", text, "'");
-  return static_cast<std::size_t>(value);
+  return static_cast<std::size_t>(bytes);
 }
 
 /// 1572864 as "1.5 MiB": four digits at most.

@@ -15,9 +15,11 @@
 #pragma once
 
 #include <array>
-#include <charconv>
+#include <cmath>
+#include <optional>
 #include <string_view>
 
+#include <tl/core/numbers.hpp>
 #include <tl/data/augment.hpp>
 
 namespace tl::data {
@@ -25,11 +27,9 @@ namespace tl::data {
 namespace augment_impl {
 
 inline double read_number(std::string_view text, std::string_view part) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  TL_CHECK(error == std::errc{} && end == text.data() + text.size() && std::isfinite(value), "[augment] '",
-           part, "': expected a number, got '", text, "'");
-  return value;
+  const std::optional<double> value = parse_number<double>(text);
+  TL_CHECK(value && std::isfinite(*value), "[augment] '", part, "': expected a number, got '", text, "'");
+  return *value;
 }
 
 /// "A/B"; "A" is A/1.

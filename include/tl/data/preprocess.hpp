@@ -8,7 +8,6 @@
 #pragma once
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <optional>
@@ -17,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include <tl/core/numbers.hpp>
 #include <tl/data/resize.hpp>
 #include <tl/tensor/tensor.hpp>
 
@@ -117,11 +117,9 @@ inline std::string_view trimmed(std::string_view text) {
 
 template <class Number>
 Number read_number(std::string_view text, std::string_view part) {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  TL_CHECK(error == std::errc{} && end == text.data() + text.size() && !text.empty(), "[preprocess] '", part,
-           "': expected a number, got '", text, "'");
-  return value;
+  const std::optional<Number> value = parse_number<Number>(text);
+  TL_CHECK(value, "[preprocess] '", part, "': expected a number, got '", text, "'");
+  return *value;
 }
 
 inline Index read_extent(std::string_view text, std::string_view part) {
@@ -154,11 +152,6 @@ inline std::array<double, 3> read_three(std::string_view text, std::string_view 
            "': expected one value or three as a/b/c, got ", values.size());
   if (values.size() == 1) values.resize(3, values[0]);
   return {values[0], values[1], values[2]};
-}
-
-inline std::string shortest(double value) {
-  std::array<char, 32> text;
-  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
 }
 
 inline std::string three(const std::array<double, 3>& values) {

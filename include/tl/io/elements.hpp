@@ -4,11 +4,11 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
+#include <tl/core/numbers.hpp>
 #include <tl/tensor/tensor.hpp>
 
 namespace tl::io {
@@ -22,10 +22,9 @@ struct Float16 {
   explicit operator float() const {
     const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16;
     const std::uint32_t magnitude = bits & 0x7fffu;
-    if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
+    if (magnitude >= 0x7c00u) return same_bits<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
     // A float whose exponent is too small by 112; the product corrects it, for subnormals too.
-    return std::bit_cast<float>(
-        sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f));
+    return same_bits<float>(sign | same_bits<std::uint32_t>(same_bits<float>(magnitude << 13) * 0x1p112f));
   }
 };
 
@@ -33,7 +32,7 @@ struct Float16 {
 struct BFloat16 {
   std::uint16_t bits = 0;  ///< sign, 8 of exponent, 7 of fraction
   /// The same number, exactly.
-  explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+  explicit operator float() const { return same_bits<float>(std::uint32_t{bits} << 16); }
 };
 
 /// Element types of files of weights. Of whole numbers only the width matters: they are not read.

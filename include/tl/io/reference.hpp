@@ -8,7 +8,6 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include <tl/core/base64.hpp>
+#include <tl/core/numbers.hpp>
 #include <tl/core/rng.hpp>
 #include <tl/graph/graph.hpp>
 #include <tl/io/metadata.hpp>
@@ -126,9 +126,7 @@ inline void set_reference(Graph<float>& graph, const Tensor<float>& input) {
     std::vector<double> numbers = {print.largest};
     numbers.insert(numbers.end(), print.elements.begin(), print.elements.end());
     for (const double number : numbers) {
-      char text[32];
-      layers += '\t';
-      layers.append(text, std::to_chars(text, text + sizeof(text), static_cast<float>(number)).ptr);
+      layers += '\t' + shortest(static_cast<float>(number));
     }
     layers += '\n';
     if (node.output == graph.outputs()[0])

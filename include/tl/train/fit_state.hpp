@@ -4,8 +4,6 @@
 // of the images, dropout and mixup follow from seed, epoch and step.
 #pragma once
 
-#include <array>
-#include <charconv>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -15,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <tl/core/numbers.hpp>
 #include <tl/io/named_tensors.hpp>
 #include <tl/train/metrics.hpp>
 #include <tl/train/snapshot.hpp>
@@ -78,12 +77,6 @@ struct EvaluationText {
     return e;
   }
 
-  /// The shortest decimal that gives the same double back.
-  static std::string shortest(double value) {
-    std::array<char, 32> text;
-    return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
-  }
-
   /// The next word as a number of things: small enough that sums of a file's worth of them have a meaning.
   static Index count(std::istream& in) {
     const auto n = number<Index>(in);
@@ -95,11 +88,9 @@ struct EvaluationText {
   /// A whole word as a number; throws for others.
   template <class Number>
   static Number number_of(const std::string& word) {
-    Number value{};
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    TL_CHECK(error == std::errc{} && end == word.data() + word.size(), "[fit_state] expected a number, got '",
-             word, "'");
-    return value;
+    const std::optional<Number> value = parse_number<Number>(word);
+    TL_CHECK(value, "[fit_state] expected a number, got '", word, "'");
+    return *value;
   }
   /// The next word as a number.
   template <class Number>
@@ -112,7 +103,6 @@ struct EvaluationText {
 
 /// Adds a state to what a checkpoint keeps.
 inline void keep(const FitState& state, io::NamedTensors& kept) {
-  const auto shortest = EvaluationText::shortest;
   kept.metadata["fit"] =
       concat(state.epoch, ' ', state.batches, ' ', state.steps, ' ', shortest(state.loss_sum), ' ',
              shortest(state.seconds), ' ', state.history.size());

@@ -51,7 +51,8 @@ struct Integers {
   /// Whether both inputs give the same.
   bool certain() const {
     return at[0].shape() == at[1].shape() &&
-           (at[0].shares_buffer(at[1]) || std::ranges::equal(at[0].span(), at[1].span()));
+           (at[0].shares_buffer(at[1]) ||
+            std::equal(at[0].span().begin(), at[0].span().end(), at[1].span().begin(), at[1].span().end()));
   }
   /// The numbers, which may not depend on the batch.
   const IntTensor& tensor() const {
@@ -139,7 +140,10 @@ inline bool quotient(const Integers& a, const Integers& b) {
   if (!b.certain()) return false;
   const Integers rest = combine(a, b, checked::mod);
   const auto is_zero = [](std::int64_t number) { return number == 0; };
-  return std::ranges::all_of(rest.at[0].span(), is_zero) && std::ranges::all_of(rest.at[1].span(), is_zero);
+  const auto all_zero = [is_zero](const Tensor<std::int64_t>& values) {
+    return std::all_of(values.span().begin(), values.span().end(), is_zero);
+  };
+  return all_zero(rest.at[0]) && all_zero(rest.at[1]);
 }
 }  // namespace affine
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <initializer_list>
 #include <limits>
 #include <set>
@@ -17,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include <tl/core/numbers.hpp>
 #include <tl/graph/graph.hpp>
 #include <tl/io/onnx/integers.hpp>
 #include <tl/io/onnx/proto.hpp>
@@ -73,13 +73,7 @@ struct Reading {
 struct FailedInput {};
 
 /// The shortest decimal that rounds to the same float, as a double: 1e-5f means 1e-5.
-inline double widen(float value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  double wide = value;
-  std::from_chars(text, end, wide);
-  return wide;
-}
+inline double widen(float value) { return parse_number<double>(shortest(value)).value_or(value); }
 
 /// One node of an ONNX file while it is read: gives attributes and inputs, takes the result. What it throws
 /// becomes a message with the node's name.

@@ -1,13 +1,13 @@
 // The bytes of pickles: numbers and texts, as the opcodes have them.
 #pragma once
 
-#include <bit>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 
 #include <tl/core/error.hpp>
+#include <tl/core/numbers.hpp>
 #include <tl/io/pth/value.hpp>
 
 namespace tl::io::pth {
@@ -42,7 +42,7 @@ class PickleBytes {
     const std::string_view big_endian = take(sizeof(double));
     std::uint64_t bits = 0;
     for (const char byte : big_endian) bits = bits << 8 | static_cast<unsigned char>(byte);
-    return std::bit_cast<double>(bits);
+    return same_bits<double>(bits);
   }
   /// A length of one byte, then a number of so many bytes in two's complement.
   Value long_number() {

@@ -380,7 +380,7 @@ class Run {
   io::NamedTensors checkpoint(nn::Module<T>& network, optim::Optimiser<T>& optimiser,
                               const FitState& state) const {
     io::NamedTensors kept{{}, identity_};
-    kept.metadata["run.lr"] = EvaluationText::shortest(result_.lr);
+    kept.metadata["run.lr"] = shortest(result_.lr);
     keep(state, kept);
     if (head_figures_) kept.metadata["run.head"] = EvaluationText::write(*head_figures_);
     if (with_new_head_) {
