@@ -345,7 +345,11 @@ void finetune(Options o, tl::ProcessGroup* group) {
     std::cout << "kept epoch " << kept(result) << ", the best of the validation\n";
   std::cout << "trained " << grouped(result.trained_elements) << " parameters; right for "
             << result.valid->correct() << " of " << counted(result.valid->count(), "validation image") << ": "
-            << percent(result.valid->accuracy()) << "\nwritten: " << printable(o.out.string()) << std::endl;
+            << percent(result.valid->accuracy()) << "\nwritten: " << printable(o.out.string());
+  for (const std::filesystem::path& file : {o.report, o.json_out}) {
+    if (!file.empty()) std::cout << ", " << printable(file.string());
+  }
+  std::cout << std::endl;
 }
 
 }  // namespace

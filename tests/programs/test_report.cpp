@@ -80,6 +80,7 @@ TEST_CASE("tl finetune --report: every section, for every method", "[tl]") {
   CAPTURE(method, o.out, o.err);
   REQUIRE(o.status == 0);
   CHECK(o.err.empty());
+  CHECK(o.out.ends_with("\nwritten: " + s.out + ", " + s.report + "\n"));
   const std::string page = read_file(s.report);
   CHECK(page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
   CHECK(page.ends_with("</html>\n"));
