@@ -28,6 +28,19 @@ struct Layer {
   std::string name, operation;
   tl::Shape output;
   Index parameters = 0, multiply_adds = 0;
+  std::vector<std::string> weights;  ///< names of its parameters
+
+  /// As --freeze and --lr-for of tl finetune take them: "layer1.0.conv1.*", or one name.
+  std::string glob() const {
+    if (weights.empty()) return "";
+    const std::string module = weights[0].substr(0, weights[0].rfind('.') + 1);
+    const bool shared = std::all_of(weights.begin(), weights.end(),
+                                    [&](const std::string& weight) { return weight.starts_with(module); });
+    if (!module.empty() && shared) return module + "*";
+    std::string all = weights[0];
+    for (std::size_t i = 1; i < weights.size(); ++i) all += " " + weights[i];
+    return all;
+  }
 };
 
 struct Summary {
@@ -81,12 +94,15 @@ Summary summarise(const tl::Graph<float>& graph, const std::optional<tl::data::P
     if (!value.var.requires_grad()) s.frozen.push_back(value.name);
   }
   for (const tl::GraphNode<float>& node : graph.nodes()) {
-    Layer layer{node.name, std::string(node.operation->name()),
-                s.shapes[static_cast<std::size_t>(node.output)]};
+    Layer layer{
+        node.name, std::string(node.operation->name()), s.shapes[static_cast<std::size_t>(node.output)], 0, 0,
+        {}};
     std::vector<tl::Shape> shapes;
     for (const tl::ValueId id : node.inputs) {
       shapes.push_back(s.shapes[static_cast<std::size_t>(id)]);
-      if (graph.value(id).kind == tl::ValueKind::parameter) add_to(layer.parameters, shapes.back().size());
+      if (graph.value(id).kind != tl::ValueKind::parameter) continue;
+      add_to(layer.parameters, shapes.back().size());
+      layer.weights.push_back(graph.value(id).name);
     }
     layer.multiply_adds = multiply_adds(*node.operation, shapes, layer.output);
     add_to(s.multiply_adds, layer.multiply_adds);
@@ -130,7 +146,8 @@ Json to_json(const Options& o, const tl::Graph<float>& graph, const Summary& s) 
                       {"operation", layer.operation},
                       {"output", to_json(layer.output)},
                       {"parameters", layer.parameters},
-                      {"multiply_adds", layer.multiply_adds}});
+                      {"multiply_adds", layer.multiply_adds},
+                      {"weights", layer.weights}});
   }
   const std::string spec = tl::io::preprocess_spec(graph.metadata);
   return {{"file", o.model.string()},
@@ -167,10 +184,10 @@ void print_labels(const std::vector<std::string>& labels) {
 }
 
 void print(const tl::Graph<float>& graph, const Summary& s) {
-  Table table(3, {"layer", "operation", "output", "parameters", "multiply-adds"});
+  Table table(4, {"layer", "operation", "output", "weights", "parameters", "multiply-adds"});
   for (const Layer& layer : s.layers) {
-    table.add({printable(layer.name), layer.operation, tl::concat(layer.output), grouped(layer.parameters),
-               grouped(layer.multiply_adds)});
+    table.add({printable(layer.name), layer.operation, tl::concat(layer.output), printable(layer.glob()),
+               grouped(layer.parameters), grouped(layer.multiply_adds)});
   }
   const std::string spec = tl::io::preprocess_spec(graph.metadata);
   std::cout << table << '\n';

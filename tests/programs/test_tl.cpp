@@ -202,6 +202,7 @@ TEST_CASE("tl inspect: layers, totals and what travels with the model") {
   CHECK(j["layers"][0]["parameters"] == 9);
   CHECK(j["layers"][0]["multiply_adds"] == 3 * 3 * 8 * 8);
   CHECK(j["layers"][4]["parameters"] == 12);
+  CHECK(j["layers"][4]["weights"].size() == 2);
   CHECK(j["parameters"] == 9 + 6 + 12);
   CHECK(j["buffers"] == 6);
   CHECK(j["multiply_adds"] == 3 * 3 * 8 * 8 + 9);

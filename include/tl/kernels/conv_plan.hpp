@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <optional>
 #include <ostream>
 #include <string_view>
 #include <type_traits>
@@ -46,19 +45,22 @@ struct ConvPlan {
 
 namespace internal {
 
-/// What TL_WINOGRAD asks for; nothing where shapes decide.
-inline std::optional<ConvAlgorithm> parse_winograd(const char* value) {
+inline constexpr int no_wish = -1;  ///< shapes decide
+
+/// The ConvAlgorithm that TL_WINOGRAD asks for, or no_wish.
+inline int parse_winograd(const char* value) {
   const std::string_view wish = value == nullptr ? "" : value;
-  if (wish.empty()) return {};
-  if (wish == "0") return ConvAlgorithm::direct;
-  if (wish == "2") return ConvAlgorithm::winograd_2x2;
-  if (wish == "4") return ConvAlgorithm::winograd_4x4;
+  if (wish.empty()) return no_wish;
+  if (wish == "0") return static_cast<int>(ConvAlgorithm::direct);
+  if (wish == "2") return static_cast<int>(ConvAlgorithm::winograd_2x2);
+  if (wish == "4") return static_cast<int>(ConvAlgorithm::winograd_4x4);
   fail("[conv] expected TL_WINOGRAD to be 0 (direct sums), 2 or 4 (output tiles of 2x2 or 4x4), got ", wish);
 }
 
-/// The algorithm that ScopedConvPlan or the environment asks for.
-inline std::atomic<std::optional<ConvAlgorithm>>& conv_wish() {
-  static std::atomic<std::optional<ConvAlgorithm>> wish{parse_winograd(std::getenv("TL_WINOGRAD"))};
+/// What ScopedConvPlan or the environment asks for, as parse_winograd says it. (A number: for the atomic of
+/// an optional clang needs a library of its own.)
+inline std::atomic<int>& conv_wish() {
+  static std::atomic<int> wish{parse_winograd(std::getenv("TL_WINOGRAD"))};
   return wish;
 }
 
@@ -87,11 +89,14 @@ inline constexpr Index fetch_packed = 20, fetch_transformed = 30;
 /// The algorithms for elements of type T: double always takes direct sums.
 template <class T>
 ConvPlan conv_plan(const ConvShape& s) {
-  const auto wish = internal::conv_wish().load(std::memory_order_relaxed);
+  const int asked = internal::conv_wish().load(std::memory_order_relaxed);
   const bool possible = std::is_same_v<T, float> && s.kh == 3 && s.kw == 3 && s.stride_h == 1 &&
                         s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1 && s.groups == 1;
   if (!possible) return {};
-  if (wish) return {*wish, *wish, *wish};
+  if (asked != internal::no_wish) {
+    const auto wish = static_cast<ConvAlgorithm>(asked);
+    return {wish, wish, wish};
+  }
   const auto gradient = [&](Index h, Index w, Index in, Index out) {
     return internal::cheapest(s.n, h, w, in, out, internal::fetch_transformed);
   };
@@ -105,13 +110,14 @@ ConvPlan conv_plan(const ConvShape& s) {
 class ScopedConvPlan {
  public:
   /// Of the whole process, until the scope ends.
-  explicit ScopedConvPlan(ConvAlgorithm algorithm) : before_(internal::conv_wish().exchange(algorithm)) {}
+  explicit ScopedConvPlan(ConvAlgorithm algorithm)
+      : before_(internal::conv_wish().exchange(static_cast<int>(algorithm))) {}
   ScopedConvPlan(const ScopedConvPlan&) = delete;
   ScopedConvPlan& operator=(const ScopedConvPlan&) = delete;
   ~ScopedConvPlan() { internal::conv_wish() = before_; }
 
  private:
-  std::optional<ConvAlgorithm> before_;
+  int before_;
 };
 
 }  // namespace tl::kernels
