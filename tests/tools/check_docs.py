@@ -19,13 +19,14 @@ from pathlib import Path
 
 BLOCK = re.compile(r"^(?P<head>(?P<source><!-- from (?P<file>[^:\s]+):(?P<tag>[\w-]+) -->\n)?"
                    r"```(?P<language>[^\n]*)\n)(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-MARK = re.compile(r"^\s*// \[/?[\w-]+\]\n", re.MULTILINE)
+MARK = re.compile(r"^\s*(?://|#) \[/?[\w-]+\]\n", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\((?!\w+:|#)([^)#\s]+)(?:#[^)]*)?\)")
 
 
 def region(file, tag):
-    """The text between // [tag] and // [/tag], without its indentation and other marks; None if not there once."""
-    found = re.findall(rf"^\s*// \[{tag}\]\n(.*?)^\s*// \[/{tag}\]$", file.read_text(), re.MULTILINE | re.DOTALL)
+    """The text between // [tag] and // [/tag], without its indentation and other marks; None if not there once.
+    Python's marks begin with #."""
+    found = re.findall(rf"^\s*(?://|#) \[{tag}\]\n(.*?)^\s*(?://|#) \[/{tag}\]$", file.read_text(), re.MULTILINE | re.DOTALL)
     return textwrap.dedent(MARK.sub("", found[0])).strip("\n") + "\n" if len(found) == 1 else None
 
 
