@@ -148,6 +148,7 @@ int main() try {
   figure.add("held out", plain.valid);
   figure.add("trained with, varied", varied.train);
   figure.add("held out, varied", varied.valid);
+  figure.lower_legend(0.53);
   figure.write("from_nothing.svg");
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';

@@ -179,6 +179,7 @@ int main(int argc, char** argv) try {
   course::Figure figure("Classifiers on fixed features", "photos a class", "accuracy, %");
   for (const auto& [name, points] : curves) figure.add(name, points);
   figure.logarithmic();
+  figure.lower_legend(0.25);
   figure.write("features.svg");
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';
