@@ -184,10 +184,11 @@ std::shared_ptr<tl::nn::Module<double>> small_network() {
   using namespace tl::nn;
   const tl::RandomScope first_weights(14, 0);
   return sequential<double>(
-      std::make_shared<Conv2d<double>>(Conv2dOptions{.in = 3, .out = 8, .kernel = 3, .padding = 1}),
-      std::make_shared<BatchNorm2d<double>>(BatchNormOptions{.channels = 8}),
-      std::make_shared<Relu<double>>(), std::make_shared<AdaptiveAveragePool2d<double>>(),
-      std::make_shared<Flatten<double>>(), std::make_shared<Dense<double>>(DenseOptions{.in = 8, .out = 4}));
+      {std::make_shared<Conv2d<double>>(Conv2dOptions{.in = 3, .out = 8, .kernel = 3, .padding = 1}),
+       std::make_shared<BatchNorm2d<double>>(BatchNormOptions{.channels = 8}),
+       std::make_shared<Relu<double>>(), std::make_shared<AdaptiveAveragePool2d<double>>(),
+       std::make_shared<Flatten<double>>(),
+       std::make_shared<Dense<double>>(DenseOptions{.in = 8, .out = 4})});
 }
 
 /// The parameters after ten steps on batches of 12. No group: one process has the whole batch.

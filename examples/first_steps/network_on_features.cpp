@@ -36,10 +36,10 @@ int main(int argc, char** argv) try {
   const tl::Index width = train.values.size() / train.values.shape(0), hidden = 64;
   const auto classes = static_cast<tl::Index>(photos.classes().size());
   const auto network = tl::nn::sequential<float>(
-      std::make_shared<tl::nn::Flatten<>>(),
-      std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = width, .out = hidden}),
-      std::make_shared<tl::nn::Relu<>>(),
-      std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = hidden, .out = classes}));
+      {std::make_shared<tl::nn::Flatten<>>(),
+       std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = width, .out = hidden}),
+       std::make_shared<tl::nn::Relu<>>(),
+       std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = hidden, .out = classes})});
   tl::optim::AdamW<float> adamw({{.params = network->parameters(), .lr = 1e-3}});
 
   const tl::transfer::FeatureLoader rows(train, photos.train, {.shuffle = true}),

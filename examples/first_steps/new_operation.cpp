@@ -72,9 +72,9 @@ int main() try {
 
   // [layer]
   const auto model =
-      tl::nn::sequential<float>(std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = 2, .out = 8}),
-                                std::make_shared<tl::nn::Function<float, Celu>>(Celu{.alpha = 0.7}),
-                                std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = 8, .out = 2}));
+      tl::nn::sequential<float>({std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = 2, .out = 8}),
+                                 std::make_shared<tl::nn::Function<float, Celu>>(Celu{.alpha = 0.7}),
+                                 std::make_shared<tl::nn::Dense<>>(tl::nn::DenseOptions{.in = 8, .out = 2})});
   // [/layer]
 
   // [training]

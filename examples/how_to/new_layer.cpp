@@ -58,10 +58,10 @@ int main() {
   // [use]
   using tl::nn::Conv2d, tl::nn::Conv2dOptions, tl::nn::Dense, tl::nn::DenseOptions;
   const auto network = tl::nn::sequential<float>(
-      std::make_shared<Conv2d<>>(Conv2dOptions{.in = 3, .out = 8, .kernel = 3, .padding = 1}),
-      std::make_shared<SqueezeExcite<>>(SqueezeExciteOptions{.channels = 8}),
-      std::make_shared<tl::nn::AdaptiveAveragePool2d<>>(), std::make_shared<tl::nn::Flatten<>>(),
-      std::make_shared<Dense<>>(DenseOptions{.in = 8, .out = 2}));
+      {std::make_shared<Conv2d<>>(Conv2dOptions{.in = 3, .out = 8, .kernel = 3, .padding = 1}),
+       std::make_shared<SqueezeExcite<>>(SqueezeExciteOptions{.channels = 8}),
+       std::make_shared<tl::nn::AdaptiveAveragePool2d<>>(), std::make_shared<tl::nn::Flatten<>>(),
+       std::make_shared<Dense<>>(DenseOptions{.in = 8, .out = 2})});
   for (const auto& p : network->parameters()) std::cout << p.name << ' ' << p.var.shape() << '\n';
   const auto traced = tl::nn::trace<float>(*network, tl::Tensor<float>::zeros({1, 3, 16, 16}));
   tl::onnx::save(*traced, "with_squeeze_excite.onnx");  // made of operations that ONNX knows

@@ -22,11 +22,11 @@ inline std::shared_ptr<nn::Module<double>> network_in_double() {
   const auto norm = [](Index channels) {
     return std::make_shared<nn::BatchNorm2d<double>>(nn::BatchNormOptions{.channels = channels});
   };
-  return nn::sequential<double>(conv(3, 8), norm(8), std::make_shared<nn::Relu<double>>(), conv(8, 8),
-                                norm(8), std::make_shared<nn::Relu<double>>(),
-                                std::make_shared<nn::AdaptiveAveragePool2d<double>>(),
-                                std::make_shared<nn::Flatten<double>>(),
-                                std::make_shared<nn::Dense<double>>(nn::DenseOptions{.in = 8, .out = 3}));
+  return nn::sequential<double>({conv(3, 8), norm(8), std::make_shared<nn::Relu<double>>(), conv(8, 8),
+                                 norm(8), std::make_shared<nn::Relu<double>>(),
+                                 std::make_shared<nn::AdaptiveAveragePool2d<double>>(),
+                                 std::make_shared<nn::Flatten<double>>(),
+                                 std::make_shared<nn::Dense<double>>(nn::DenseOptions{.in = 8, .out = 3})});
 }
 
 /// Parameters and running statistics after the steps. A group of none: one process, the whole batch.

@@ -19,10 +19,10 @@ const std::string name = "0.weight";
 std::shared_ptr<Model<float>> network() {
   const RandomScope scope(1, 0);
   const auto layers = nn::sequential<float>(
-      std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 64, .out = 64, .kernel = 3, .padding = 1}),
-      std::make_shared<nn::BatchNorm2d<float>>(nn::BatchNormOptions{.channels = 64}),
-      std::make_shared<nn::AdaptiveAveragePool2d<float>>(), std::make_shared<nn::Flatten<float>>(),
-      std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 64, .out = 3}));
+      {std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 64, .out = 64, .kernel = 3, .padding = 1}),
+       std::make_shared<nn::BatchNorm2d<float>>(nn::BatchNormOptions{.channels = 64}),
+       std::make_shared<nn::AdaptiveAveragePool2d<float>>(), std::make_shared<nn::Flatten<float>>(),
+       std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 64, .out = 3})});
   return nn::trace<float>(*layers, Tensor<float>::zeros({1, 64, 8, 8}));
 }
 

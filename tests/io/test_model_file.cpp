@@ -19,9 +19,9 @@ namespace {
 std::string network_bytes() {
   const TemporaryFolder folder;
   const auto layers =
-      nn::sequential<float>(std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 300, .out = 200}),
-                            std::make_shared<nn::Relu<float>>(),
-                            std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 200, .out = 3}));
+      nn::sequential<float>({std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 300, .out = 200}),
+                             std::make_shared<nn::Relu<float>>(),
+                             std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 200, .out = 3})});
   onnx::save(*nn::trace<float>(*layers, hash_tensor<float>("x", {1, 300})), folder / "n.onnx");
   return read_file(folder / "n.onnx");
 }

@@ -70,11 +70,11 @@ std::vector<Case> layers() {
       {"global average pooling", make<nn::AdaptiveAveragePool2d<double>>(), image, {3, 4, 1, 1}},
       {"flatten", make<nn::Flatten<double>>(), image, {3, 140}},
       {"sequential",
-       nn::sequential<double>(conv(4, 3), norm(3), make<nn::Silu<double>>(), make<nn::Flatten<double>>(),
-                              dense(105, 2)),
+       nn::sequential<double>(
+           {conv(4, 3), norm(3), make<nn::Silu<double>>(), make<nn::Flatten<double>>(), dense(105, 2)}),
        image,
        {3, 2}},
-      {"residual", make<nn::Residual<double>>(nn::sequential<double>(conv(4, 4), norm(4))), image, image},
+      {"residual", make<nn::Residual<double>>(nn::sequential<double>({conv(4, 4), norm(4)})), image, image},
       {"residual with shortcut",
        make<nn::Residual<double>>(conv(4, 6, 2), conv(4, 6, 2)),
        image,
@@ -128,7 +128,7 @@ TEST_CASE("layers name their parameters and buffers as PyTorch does") {
   CHECK(names_of(conv(2, 3)->parameters()) == std::vector<std::string>{"weight"});
   CHECK(names_of(norm(3)->parameters()) == std::vector<std::string>{"weight", "bias"});
   CHECK(names_of(norm(3)->buffers()) == std::vector<std::string>{"running_mean", "running_var"});
-  const auto stack = nn::sequential<double>(conv(2, 3), norm(3), make<nn::Relu<double>>());
+  const auto stack = nn::sequential<double>({conv(2, 3), norm(3), make<nn::Relu<double>>()});
   CHECK(names_of(stack->parameters()) == std::vector<std::string>{"0.weight", "1.weight", "1.bias"});
   CHECK(names_of(stack->buffers()) == std::vector<std::string>{"1.running_mean", "1.running_var"});
   CHECK(stack->size() == 3);

@@ -22,9 +22,9 @@ nn::ModulePtr<float> small_resnet(bool bottleneck) {
                             .bottleneck = bottleneck,
                             .stem = bottleneck ? models::Stem::large_image : models::Stem::small_image,
                             .classes = 12});
-  return nn::sequential<float>(body, std::make_shared<nn::Relu<float>>(),
-                               std::make_shared<nn::Dropout<float>>(ops::Dropout{.25}),
-                               std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 12, .out = 5}));
+  return nn::sequential<float>({body, std::make_shared<nn::Relu<float>>(),
+                                std::make_shared<nn::Dropout<float>>(ops::Dropout{.25}),
+                                std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 12, .out = 5})});
 }
 
 Tensor<float> images(Index n = 6) { return hash_tensor<float>("images", {n, 3, 21, 17}); }

@@ -22,9 +22,9 @@ std::shared_ptr<nn::Sequential<float>> small_network() {
   };
   const auto relu = std::make_shared<nn::Relu<float>>();
   return nn::sequential<float>(
-      nn::sequential<float>(conv(3, 8), norm(8), relu), nn::sequential<float>(conv(8, 8), norm(8), relu),
-      std::make_shared<nn::AdaptiveAveragePool2d<float>>(), std::make_shared<nn::Flatten<float>>(),
-      std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 8, .out = 4}));
+      {nn::sequential<float>({conv(3, 8), norm(8), relu}), nn::sequential<float>({conv(8, 8), norm(8), relu}),
+       std::make_shared<nn::AdaptiveAveragePool2d<float>>(), std::make_shared<nn::Flatten<float>>(),
+       std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 8, .out = 4})});
 }
 
 Tensor<float> images() { return hash_tensor<float>("images", {4, 3, 6, 6}); }

@@ -53,7 +53,7 @@ TEST_CASE("tl finetune: a folder is enough") {
   CHECK(o.err.empty());
   CHECK_THAT(o.out,
              contains("\nchosen for 10 photos (under 1,000): --method features --size 96 --head both\n"));
-  CHECK_THAT(o.out, contains("\nwritten: my photos.onnx\n"));
+  CHECK_THAT(o.out, contains("\nwritten: my photos.onnx, figures.json\n"));
   CHECK(desk.figures()["method"] == "features");
   CHECK(fs::path(desk.figures()["weights"].get<std::string>()).filename() == "resnet_small.onnx");
   const Outcome judged = tl_program({"evaluate", out, desk.photos, "--json"});

@@ -57,9 +57,10 @@ void put_photos(const std::filesystem::path& root) {
 /// A network of 5 classes for images of 8x8 pixels.
 void put_network(const std::filesystem::path& path) {
   const auto layers = nn::sequential<float>(
-      std::make_shared<nn::Conv2d<>>(nn::Conv2dOptions{.in = 3, .out = 8, .kernel = 3, .padding = 1}),
-      std::make_shared<nn::Relu<>>(), std::make_shared<nn::AdaptiveAveragePool2d<>>(),
-      std::make_shared<nn::Flatten<>>(), std::make_shared<nn::Dense<>>(nn::DenseOptions{.in = 8, .out = 5}));
+      {std::make_shared<nn::Conv2d<>>(nn::Conv2dOptions{.in = 3, .out = 8, .kernel = 3, .padding = 1}),
+       std::make_shared<nn::Relu<>>(), std::make_shared<nn::AdaptiveAveragePool2d<>>(),
+       std::make_shared<nn::Flatten<>>(),
+       std::make_shared<nn::Dense<>>(nn::DenseOptions{.in = 8, .out = 5})});
   const auto model = nn::trace<float>(*layers, Tensor<float>::zeros({1, 3, 8, 8}));
   model->metadata()[io::preprocess_key] = "resize=8x8,mean=127,std=64,rgb";
   onnx::save(*model, path);

@@ -83,9 +83,9 @@ TEST_CASE("progress: a terminal has a bar that goes away; --quiet leaves only re
   const TemporaryFolder folder;
   const RandomScope scope(1, 0);
   const auto network = nn::sequential<float>(
-      std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 4}),
-      std::make_shared<nn::AdaptiveAveragePool2d<float>>(), std::make_shared<nn::Flatten<float>>(),
-      std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 4, .out = 2}));
+      {std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 4}),
+       std::make_shared<nn::AdaptiveAveragePool2d<float>>(), std::make_shared<nn::Flatten<float>>(),
+       std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 4, .out = 2})});
   const auto traced = nn::trace<float>(*network, Tensor<float>::zeros({1, 3, 8, 8}));
   traced->metadata()[io::preprocess_key] = "resize=8x8,std=255";
   const std::string model = folder / "model.onnx", photos = folder / "photos", out = folder / "new.onnx";

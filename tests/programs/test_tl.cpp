@@ -43,10 +43,10 @@ Json json_of(const std::vector<std::string>& arguments) {
 std::shared_ptr<Model<float>> colour_network(Index classes = 3) {
   const RandomScope scope(1, 0);
   const auto network = nn::sequential<float>(
-      std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 3}),
-      std::make_shared<nn::BatchNorm2d<float>>(nn::BatchNormOptions{.channels = 3}),
-      std::make_shared<nn::AdaptiveAveragePool2d<float>>(), std::make_shared<nn::Flatten<float>>(),
-      std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 3, .out = classes}));
+      {std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 3}),
+       std::make_shared<nn::BatchNorm2d<float>>(nn::BatchNormOptions{.channels = 3}),
+       std::make_shared<nn::AdaptiveAveragePool2d<float>>(), std::make_shared<nn::Flatten<float>>(),
+       std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 3, .out = classes})});
   const auto make_diagonal = [&](const char* name, float value) {
     Tensor<float> w = network->parameter(name).mutable_value();
     for (Index i = 0; i < w.size(); ++i) w.mutable_data()[i] = i % 3 == i / 3 ? value : 0;

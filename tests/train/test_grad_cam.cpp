@@ -41,11 +41,11 @@ void check_values(const Tensor<double>& got, const std::vector<double>& want) {
 std::shared_ptr<Model<double>> pooled(Index side, Index stride) {
   const RandomScope scope(3, 0);
   const auto network = nn::sequential<double>(
-      std::make_shared<nn::Conv2d<double>>(
-          nn::Conv2dOptions{.in = 3, .out = 6, .kernel = 3, .stride = stride, .padding = 1}),
-      std::make_shared<nn::Relu<double>>(), std::make_shared<nn::AdaptiveAveragePool2d<double>>(),
-      std::make_shared<nn::Flatten<double>>(),
-      std::make_shared<nn::Dense<double>>(nn::DenseOptions{.in = 6, .out = 4}));
+      {std::make_shared<nn::Conv2d<double>>(
+           nn::Conv2dOptions{.in = 3, .out = 6, .kernel = 3, .stride = stride, .padding = 1}),
+       std::make_shared<nn::Relu<double>>(), std::make_shared<nn::AdaptiveAveragePool2d<double>>(),
+       std::make_shared<nn::Flatten<double>>(),
+       std::make_shared<nn::Dense<double>>(nn::DenseOptions{.in = 6, .out = 4})});
   return nn::trace<double>(*network, Tensor<double>::zeros({1, 3, side, side}));
 }
 

@@ -33,10 +33,10 @@ template <class... Layers>
 ModelPtr pooled_network(const std::shared_ptr<Layers>&... layers) {
   const RandomScope scope(5, 0);
   const auto network = nn::sequential<float>(
-      std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 8, .kernel = 3, .padding = 1}),
-      std::make_shared<nn::Relu<float>>(), std::make_shared<nn::AdaptiveAveragePool2d<float>>(),
-      std::make_shared<nn::Flatten<float>>(), layers...,
-      std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 8, .out = 3}));
+      {std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 8, .kernel = 3, .padding = 1}),
+       std::make_shared<nn::Relu<float>>(), std::make_shared<nn::AdaptiveAveragePool2d<float>>(),
+       std::make_shared<nn::Flatten<float>>(), layers...,
+       std::make_shared<nn::Dense<float>>(nn::DenseOptions{.in = 8, .out = 3})});
   return nn::trace<float>(*network, Tensor<float>::zeros({1, 3, 16, 16}));
 }
 

@@ -89,8 +89,8 @@ TEST_CASE("running statistics that follow slowly follow at the usual pace, other
 TEST_CASE("a network whose BatchNorms were folded into its convolutions is reset too") {
   const RandomScope scope(1, 0);
   const auto network = nn::sequential<float>(
-      std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 4, .kernel = 3, .bias = true}),
-      std::make_shared<nn::Relu<float>>());
+      {std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 4, .kernel = 3, .bias = true}),
+       std::make_shared<nn::Relu<float>>()});
   const ModelPtr model = nn::trace<float>(*network, Tensor<float>::zeros({1, 3, 8, 8}));
   const Tensor<float> before = model->parameter("0.weight").value().clone();
   model->parameter("0.bias").mutable_value() = Tensor<float>::ones({4});

@@ -90,7 +90,7 @@ TEST_CASE("features agree to 1e-5 whatever the batch they were computed in, kept
 TEST_CASE("rows keep the layout of the batches they came from") {
   const Photos photos(2);
   const auto conv = nn::sequential<float>(
-      std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 4, .kernel = 3, .padding = 1}));
+      {std::make_shared<nn::Conv2d<float>>(nn::Conv2dOptions{.in = 3, .out = 4, .kernel = 3, .padding = 1})});
   const auto model = nn::trace<float>(*conv, Tensor<float>::zeros({1, 3, 16, 16}));
   StoreOptions in_file;
   in_file.memory = 0;

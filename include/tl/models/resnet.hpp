@@ -50,8 +50,8 @@ class ResNetBlock final : public nn::Module<T> {
       shortcut_ = this->add_module(
           "downsample",
           nn::sequential<T>(
-              std::make_shared<nn::Conv2d<T>>(nn::Conv2dOptions{.in = in, .out = out, .stride = stride}),
-              std::make_shared<nn::BatchNorm2d<T>>(nn::BatchNormOptions{.channels = out})));
+              {std::make_shared<nn::Conv2d<T>>(nn::Conv2dOptions{.in = in, .out = out, .stride = stride}),
+               std::make_shared<nn::BatchNorm2d<T>>(nn::BatchNormOptions{.channels = out})}));
     }
   }
 

@@ -233,10 +233,11 @@ class Residual final : public Module<T> {
   ModulePtr<T> body_, shortcut_;
 };
 
-/// A Sequential of layers made with std::make_shared: sequential<float>(conv, norm, relu).
-template <class T, class... Layers>
-std::shared_ptr<Sequential<T>> sequential(std::shared_ptr<Layers>... layers) {
-  return std::make_shared<Sequential<T>>(std::vector<ModulePtr<T>>{std::move(layers)...});
+/// A Sequential of layers made with std::make_shared: sequential<float>({conv, norm, relu}). In braces layers
+/// are made from left to right, so that every compiler gives them the same initial weights.
+template <class T>
+std::shared_ptr<Sequential<T>> sequential(std::vector<ModulePtr<T>> layers) {
+  return std::make_shared<Sequential<T>>(std::move(layers));
 }
 
 }  // namespace tl::nn
