@@ -85,6 +85,13 @@ inline Outcome shell(const std::string& command) {
   return start({"/bin/sh", "-c", "TL='" TL_PROGRAM "'; " + command});
 }
 
+/// For a shell: files may grow to so many blocks of 512 bytes. What coverage and the thread sanitizer write
+/// for themselves they then do not.
+inline std::string file_limit(int blocks) {
+  return "export LLVM_PROFILE_FILE=/dev/null TEST_TMPDIR=/nowhere; ulimit -f " + std::to_string(blocks) +
+         "; ";
+}
+
 inline Outcome tl_program(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), TL_PROGRAM);
   return start(std::move(arguments));

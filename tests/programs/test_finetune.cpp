@@ -212,7 +212,7 @@ TEST_CASE("tl finetune: a checkpoint that finds no room ends no training", "[tl]
   for (const std::string& word : s.command({"--method", "full", "--checkpoint-seconds", "0"}))
     quoted += " '" + word + "'";
   // A limit that lets the network through, and not the checkpoint with its momentum and its best epoch.
-  const Outcome o = shell("ulimit -f 100; exec \"$TL\"" + quoted + " --checkpoint '" +
+  const Outcome o = shell(file_limit(100) + "exec \"$TL\"" + quoted + " --checkpoint '" +
                           std::string(s.folder / "kept") + "'");
   CAPTURE(o.out, o.err);
   CHECK(o.status == 0);
