@@ -84,6 +84,12 @@ run_script() {
   if "${@:2}"; then passed=$((passed + 1)); else failures+=("$1 (${*:2})"); fi
 }
 
+# After tests/conformance/run.sh, which brings onnxruntime.
+with_onnxruntime() {
+  build/conformance/bin/pip install --quiet pillow &&
+    PATH="$PWD/build/conformance/bin:$PATH" python3 -B tests/tools/test_commands.py build/bin course-15 other-runtime
+}
+
 playground() {
   bash examples/playground/build.sh &&
     python3 -B tests/tools/check_playground.py build/playground.html "${TL_SHARED:-../shared}/data/monkeys/train"
@@ -107,6 +113,7 @@ if [ "$full" = 1 ]; then
   run_stage tsan build-tsan Debug --preset tsan "${sanitized[@]}"
   [ "$only" != . ] || run_script coverage python3 -B tests/tools/coverage.py --least 90 --jobs "$jobs"
   run_script "models that others made" bash tests/conformance/run.sh
+  run_script "the pages' commands for onnxruntime" with_onnxruntime
   run_script "the playground in a browser" playground
 fi
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares the C++ blocks of the documentation with the compiled files they are cut from.
+"""Compares the code of the documentation with the files it is cut from, which are compiled or run by the tests.
 
 A block stands directly below a line that names its source, and that file marks the region:
 
@@ -8,7 +8,10 @@ A block stands directly below a line that names its source, and that file marks 
     auto model = ...;                                  // [/load]
     ```
 
-Every ```cpp block must have such a line. Relative links must lead to something.
+Every block of a language must have such a line, or say why no test can run it; then the scripts of the project that it names must
+be there. Blocks of ```text are no code. Relative links must lead to something.
+
+    <!-- by hand: weights are downloaded -->
 
 usage: check_docs.py [--update] [ROOT]   --update rewrites the blocks from their sources
 """
@@ -17,8 +20,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-BLOCK = re.compile(r"^(?P<head>(?P<source><!-- from (?P<file>[^:\s]+):(?P<tag>[\w-]+) -->\n)?"
+BLOCK = re.compile(r"^(?P<head>(?P<mark><!-- (?:from (?P<file>[^:\s]+):(?P<tag>[\w-]+)|(?P<by_hand>by hand: [^\n]+)) -->\n)?"
                    r"```(?P<language>[^\n]*)\n)(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+SCRIPT = re.compile(r"(?<![\w/.-])(?:\.ci/run|(?:bench|docs|examples|tests|weights)/[\w/.-]+\.(?:py|sh))\b")
 MARK = re.compile(r"^\s*(?://|#) \[/?[\w-]+\]\n", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\((?!\w+:|#)([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -37,9 +41,12 @@ def check_page(root, page, update):
 
     def check_block(match):
         line = text.count("\n", 0, match.start()) + 1
-        if match["source"] is None:
-            if match["language"].strip().lower() in ("cpp", "c++", "cc", "hpp"):
-                findings.append(f"{name}:{line}: a C++ block without a line <!-- from FILE:TAG --> above it")
+        if match["file"] is None:
+            if match["mark"] is None and match["language"].strip() != "text":
+                findings.append(f"{name}:{line}: a block of code without a line <!-- from FILE:TAG --> above it")
+            if match["by_hand"] is not None:
+                findings.extend(f"{name}:{line}: there is no {file}" for file in SCRIPT.findall(match["code"])
+                                if not (root / file).exists())
             return match[0]
         source = root / match["file"]
         expected = region(source, match["tag"]) if source.is_file() else None

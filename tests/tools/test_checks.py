@@ -23,7 +23,7 @@ class Tree(unittest.TestCase):
         self.write("include/tl/tensor/eigen.hpp", "// Eigen.\n#pragma once\n#include <Eigen/Core>\n#include <Eigen/LU>\n")
         self.write("include/tl/ops/add.hpp", "// Add.\n#pragma once\n#include <tl/tensor/eigen.hpp>\n#include <tl/core/base.hpp>\n")
         self.write("docs/page.md", "Text, [a link](other.md).\n\n<!-- from examples/x.cpp:part -->\n```cpp\nint x = 1;\n  x++;\n```\n")
-        self.write("docs/other.md", "```sh\nbash run.sh\n```\n")
+        self.write("docs/other.md", "<!-- by hand: minutes -->\n```sh\nbash run.sh\n```\n\n```text\na -> b\n```\n")
         self.write("examples/x.cpp", "int main() {\n  // [part]\n  int x = 1;\n  // [inner]\n    x++;\n  // [/inner]\n  // [/part]\n}\n")
         self.write("CMakeLists.txt", "project(tl VERSION 1.2.3 LANGUAGES CXX)\noption(TL_BUILD_TESTS \"Tests\" ON)\n")
         self.write("CITATION.cff", "version: 1.2.3\n")
@@ -116,8 +116,13 @@ class StructureAndDocs(Tree):
         self.assertIn("int x = 2;\n  x++;\n```", (self.root / "docs/page.md").read_text())
 
     def test_block_without_source(self):
-        self.write("docs/other.md", "Text\n\n```cpp\nint y;\n```\n")
-        self.assert_one(self.docs(), "docs/other.md:3: a C++ block without")
+        for language in ("cpp", "sh", "python", ""):
+            self.write("docs/other.md", f"Text\n\n```{language}\nint y;\n```\n")
+            self.assert_one(self.docs(), "docs/other.md:3: a block of code without")
+
+    def test_script_that_is_gone(self):
+        self.write("docs/other.md", "<!-- by hand: minutes -->\n```sh\nbash bench/run.sh out/bench/x.sh\n```\n")
+        self.assert_one(self.docs(), "docs/other.md:1: there is no bench/run.sh")
 
     def test_missing_region_and_file(self):
         self.write("docs/other.md", "<!-- from examples/x.cpp:gone -->\n```cpp\nint y;\n```\n<!-- from no.cpp:a -->\n```cpp\nz\n```\n")

@@ -4,6 +4,7 @@
 set -eu
 source=$1 build=$2 compiler=$3
 shift 3
+flags=("$@")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 expected='loss 0.6931, gradient -0.5'
@@ -15,6 +16,14 @@ expect() {
   echo "$2: $output"
 }
 
+# build_project FOLDER CMAKE_ARGUMENT...
+build_project() {
+  { cmake -S "$work/$1" -B "$work/$1/build" "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_CXX_FLAGS=${flags[*]}" "${@:2}" &&
+    cmake --build "$work/$1/build"; } > "$work/log" || { cat "$work/log" && exit 1; }
+}
+
+cp -r "$source/tests/tools/consumer/." "$work"
+ln -s "$source" "$work/tl"
 
 # Installed, and then moved: the package may not remember where it was built.
 cmake --install "$build" --prefix "$work/first" > /dev/null
@@ -26,19 +35,20 @@ if [ -e "$build/bin/tl" ]; then
   done
   echo "the program: $("$work/prefix/bin/tl" --version)"
 fi
-common=(-S "$source/tests/tools/consumer" "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_CXX_FLAGS=$*")
-cmake "${common[@]}" -B "$work/installed" "-DCMAKE_PREFIX_PATH=$work/prefix" > "$work/log" || { cat "$work/log" && exit 1; }
-cmake --build "$work/installed" > "$work/log" || { cat "$work/log" && exit 1; }
-expect "$work/installed/headers" "find_package(tl), tl::tl"
-expect "$work/installed/precompiled" "find_package(tl), tl::kernels"
+build_project installed "-DCMAKE_PREFIX_PATH=$work/prefix"
+expect "$work/installed/build/main" "find_package(tl), tl::tl"
+expect "$work/installed/build/app" "find_package(tl), tl::kernels"
 
-cmake "${common[@]}" -B "$work/source" "-DTL_SOURCE=$source" > "$work/log" || { cat "$work/log" && exit 1; }
-cmake --build "$work/source" > "$work/log" || { cat "$work/log" && exit 1; }
-expect "$work/source/headers" "FetchContent"
-[ ! -e "$work/source/_deps/tl-build/bin" ] || { echo "a user's build makes our programs too" && exit 1; }
+build_project source
+expect "$work/source/build/main" "FetchContent"
+[ ! -e "$work/source/build/_deps/tl-build/bin" ] || { echo "a user's build makes our programs too" && exit 1; }
 
 if [ -d /usr/include/eigen3 ]; then
-  "$compiler" -std=c++20 -O2 -I "$source/include" -I /usr/include/eigen3 "$source/tests/tools/consumer/main.cpp" -fopenmp \
-    "$@" -o "$work/plain"
-  expect "$work/plain" "one command"
+  ln -s "$source/include" "$work/include"
+  cd "$work"
+  g++() { command "$compiler" "$@" "${flags[@]}"; }
+  # [one-command]
+  g++ -std=c++20 -O2 -I include -I /usr/include/eigen3 main.cpp -fopenmp -o main
+  # [/one-command]
+  expect ./main "one command"
 fi
