@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the pictures of docs/kernels.md: gemm_blocking.svg and winograd_tiles.svg beside this file."""
+"""Draws the pictures of docs/kernels.md: gemm_blocking.svg and winograd_tiles.svg in the current folder."""
 from pathlib import Path
 
 BLUE, ORANGE, GREEN, GRAY = "#1b6ca8", "#e8a05c", "#6fae72", "#ddd"
@@ -28,7 +28,7 @@ class Picture:
         self.parts.append(f'<path d="M{x2},{y2} l-8,-4 v8 z" fill="#222"/>')
 
     def save(self, name):
-        (Path(__file__).parent / name).write_text("\n".join([*self.parts, "</svg>"]) + "\n")
+        Path(name).write_text("\n".join([*self.parts, "</svg>"]) + "\n")
 
 
 def gemm_blocking():

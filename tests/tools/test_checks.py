@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 import check_docs
-import check_outputs
+import check_numbers
 import check_structure
 
 TOOLS = Path(__file__).parent
@@ -162,7 +162,8 @@ class Figures(Tree):
     def tables(self, text):
         self.write("docs/figures.md", text)
         page = self.root / "docs/figures.md"
-        return list(check_outputs.check_tables(page, page.name, text))
+        return [f for check in (check_numbers.check_marks, check_numbers.check_tables, check_numbers.check_pictures)
+                for f in check(page, page.name, text)]
 
     def test_a_table_of_figures_says_where_they_are_from(self):
         self.assert_one(self.tables(f"Text.\n\n{self.TABLE}"), "a table of figures without")
@@ -179,6 +180,37 @@ class Figures(Tree):
         self.write("docs/source.md", "It took 112.5 ms; the difference is 3e-5.\n")
         self.assert_one(self.tables(f"<!-- figures from source.md -->\n{self.TABLE}"), "source.md does not say 12.5")
         self.assert_one(self.tables(f"<!-- figures from absent.md -->\n{self.TABLE}"), "there is no absent.md")
+
+    def test_a_picture_says_what_drew_it(self):
+        self.assert_one(self.tables("Text.\n\n![a curve](a.svg)\n"), "figures.md:3: a picture without")
+        self.assertEqual(self.tables("<!-- figure of course_01_why -->\n![a curve](a.svg)\n"), [])
+
+    def test_computed_table(self):
+        self.assertEqual(self.tables(f"<!-- computed: 25 / 2; 3e-5 -->\n{self.TABLE}"), [])
+        self.assert_one(self.tables(f"<!-- computed: 27 / 2 -->\n{self.TABLE}"), "27 / 2 is 13.5, which the text does not say")
+
+    def prose(self, text):
+        self.write("docs/figures.md", text)
+        page = self.root / "docs/figures.md"
+        return list(check_numbers.check_prose(page, page.name, text))
+
+    def test_a_measured_number_in_the_text_has_a_source(self):
+        for text in ("It takes 17 ms.", "A run of 3.5, 17 and 3 s.", "- one\n- 17 % right\n", "1. 17 times\n   as fast", "**17 images a second**"):
+            self.assert_one(self.prose(text), ": 17" if "3.5" not in text else ": 3.5, 17, 3: measured by what?")
+        for text in ("Epoch 17, 32 images, `17 ms`, 17x17.", "A 95 % interval.", "```text\n17 ms\n```\n\nSo 17 ms, or 17.0 s.",
+                     "| a | b |\n|---|---|\n| tl | 16.8 |\n\nNearly 17 ms.", "Of those 17 % <!-- example -->"):
+            self.assertEqual([f for f in self.prose(text) if "17.0" not in f], [], text)
+        self.assert_one(self.prose("```text\n17 ms\n```\n\nSo 17 ms, or 17.0 s."), "figures.md:5: 17.0: measured")
+        self.assert_one(self.prose("| a | b |\n|---|---|\n| tl | 16.81 |\n\nNearly 17 ms."), ": 17: measured by what?")
+
+    def test_marks_of_a_paragraph(self):
+        self.write("docs/source.md", "It took 16.9 ms.\n")
+        self.assertEqual(self.prose("It took 17 ms. <!-- figures from source.md -->"), [])
+        self.assert_one(self.prose("It took 18 ms. <!-- figures from source.md -->"), "18: measured by what? No table or output of this page or source.md")
+        self.assert_one(self.prose("It took 17 of these. <!-- figures from absent.md -->"), "there is no absent.md")
+        self.assertEqual(self.prose("It took 17 ms. <!-- recorded: tl bench; commit 9d3affc; AMD EPYC; 2026-11-26 -->"), [])
+        self.assertEqual(self.prose("Half is 17 %, a root 3.16 s. <!-- computed: 100 * 0.17; sqrt(10) -->"), [])
+        self.assertEqual(len(self.prose("Half is 17 %. <!-- computed: 100 * 0.18 -->")), 2)
 
 
 if __name__ == "__main__":
