@@ -26,6 +26,8 @@ NAV = [
 ]
 LINK = re.compile(r"(?P<head>!?\[[^\]]*\]\()(?P<target>(?!\w+:|#)[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+MARK = re.compile(r"^ *<!-- .*? -->\n| <!-- .*? -->", re.MULTILINE)  # of tests/tools/check_*.py
+INDENT = re.compile(r"^ {2,3}(?=\S)", re.MULTILINE)  # what belongs to an item of a list; MkDocs wants four
 LANGUAGE = {".hpp": "cpp", ".inl": "cpp", ".cpp": "cpp", ".py": "python", ".sh": "bash", ".txt": "cmake", ".yml": "yaml"}
 
 
@@ -62,11 +64,14 @@ class Stage:
         def link(match):
             return f"{match['head']}{os.path.relpath(self.target(match['target'], page), here)}{match['anchor'] or ''})"
 
-        pieces, at = [], 0  # links inside of code stay as they are
+        def prose(text):
+            return INDENT.sub(4 * " ", LINK.sub(link, MARK.sub("", text)))
+
+        pieces, at = [], 0  # code stays as it is
         for fence in FENCE.finditer(text):
-            pieces += [LINK.sub(link, text[at:fence.start()]), fence[0]]
+            pieces += [prose(text[at:fence.start()]), fence[0]]
             at = fence.end()
-        return "".join(pieces) + LINK.sub(link, text[at:])
+        return "".join(pieces) + prose(text[at:])
 
     def write(self, name, text):
         path = self.pages / name

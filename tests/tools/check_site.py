@@ -22,6 +22,7 @@ INSPECT = """(() => {
   return JSON.stringify({
     links: all('a[href]').map(a => a.href),
     ids: all('[id]').map(e => e.id),
+    swallowed: all('article p').map(e => e.textContent).filter(text => /\\n(\\d+\\.|-) /.test(text)),
     undrawn: all('article img').filter(e => !(e.complete && e.naturalWidth > 0)).map(e => e.src),
     unnamed: all('article img').filter(e => !e.alt).map(e => e.src),
     headings: all('h1').length, title: document.title,
@@ -79,6 +80,7 @@ def check(site, screenshots, program):
                     findings += [f"{where}: {text}" for text in said(browser.events, base)]
                     findings += [f"{where}: a picture is not drawn: {p}" for p in told["undrawn"]]
                     findings += [f"{where}: a picture has no alternative text: {p}" for p in told["unnamed"]]
+                    findings += [f"{where}: a paragraph swallowed an item of a list: {p[:60]}" for p in told["swallowed"]]
                     if told["headings"] != 1 or not told["title"]:
                         findings.append(f"{where}: {told['headings']} headings h1, title '{told['title']}'")
                     if told["excess"] > 0:
