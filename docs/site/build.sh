@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the documentation as a site that needs no server: search, light and dark, phones. Installs MkDocs into build/ first.
-# With Doxygen the reference of the headers is part of it.
+# With Doxygen the reference of the headers is part of it, and the playground where examples/playground/build.sh has made it.
 # usage: bash docs/site/build.sh [FOLDER]      (default: build/site)
 set -eu -o pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

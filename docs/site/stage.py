@@ -115,6 +115,10 @@ def main(root, folder):
             nav.append({section: next(iter(files[0].values()))})
         elif files:
             nav.append({section: files})
+    playground = root / "build" / "playground.html"  # what examples/playground/build.sh writes
+    if playground.exists():
+        shutil.copyfile(playground, stage.pages / "playground.html")
+        nav.append({"Playground": "playground.html"})
     if missing := sorted(set(names) - shown):
         sys.exit(f"not in the navigation of the site: {', '.join(missing)}")
     config = {
