@@ -115,6 +115,8 @@ def main(root, folder):
             nav.append({section: next(iter(files[0].values()))})
         elif files:
             nav.append({section: files})
+    if shutil.which("doxygen"):  # which build.sh runs after this
+        nav.append({"Headers": "reference/index.html"})
     playground = root / "build" / "playground.html"  # what examples/playground/build.sh writes
     if playground.exists():
         shutil.copyfile(playground, stage.pages / "playground.html")
@@ -135,7 +137,7 @@ def main(root, folder):
         "extra": {"generator": False, "polyfills": ["assets/iframe-worker.js"]},
         "markdown_extensions": ["tables", "attr_list", {"toc": {"permalink": True}},
                                 {"pymdownx.highlight": {"guess_lang": False}}, "pymdownx.superfences"],
-        "validation": {"nav": {"omitted_files": "info"},
+        "validation": {"nav": {"omitted_files": "info", "not_found": "info"},
                        "links": {"not_found": "warn", "anchors": "warn", "unrecognized_links": "warn"}},
     }
     (folder / "mkdocs.yml").write_text(json.dumps(config, indent=1))  # JSON is YAML

@@ -16,11 +16,13 @@ int main(int argc, char** argv) try {
   model.freeze();  // everything
   TL_CHECK(model.unfreeze("layer4.*") > 0, "no parameter is called layer4...: see tl inspect");
   model.unfreeze("head.*");
-  const auto result = tl::train::fine_tune(model, photos,
-                                           {.method = {tl::transfer::MethodKind::full},
-                                            .epochs = 3,
-                                            .lr = 0.02,                        // of the head
-                                            .rates = {{"layer4.*", 0.002}}});  // of the last stage
+  const auto result =
+      tl::train::fine_tune(model, photos,
+                           {.method = {tl::transfer::MethodKind::full},
+                            .epochs = 3,
+                            .lr = 0.01,                      // of the head
+                            .rates = {{"layer4.*", 0.001}},  // of the last stage
+                            .on_note = [](const std::string& text) { std::cout << text << '\n'; }});
   // [/two-rates]
 
   tl::onnx::save(model, argv[3]);

@@ -15,6 +15,7 @@
 #include <tl/io/metadata.hpp>
 #include <tl/io/onnx/load.hpp>
 #include <tl/train/memory.hpp>
+#include <tl/transfer/preprocess.hpp>
 
 #include "weights.hpp"
 
@@ -298,9 +299,10 @@ Classifier open_classifier(const std::filesystem::path& path, const std::string&
   c.model = std::make_shared<tl::Model<float>>(tl::fused(load_graph(path)));
   const tl::Graph<float>& graph = c.model->graph();
   const std::optional<tl::data::Preprocess> preprocess = find_preprocess(spec, graph);
-  TL_CHECK(preprocess, "'", path.string(),
-           "' does not say what its network expects of images: give --preprocess, for example "
-           "resize=256,bicubic,crop=224,mean=127,std=128,rgb");
+  TL_CHECK(
+      preprocess, "'", path.string(),
+      "' does not say what its network expects of images: give --preprocess, for networks of torchvision ",
+      tl::transfer::preprocess_of(graph).steps.to_string());
   c.preprocess = *preprocess;
   c.classes = classes_of(graph, preprocess->fixed_size().value_or(image_size(only_input(graph), preprocess)));
   c.labels = tl::io::labels(graph.metadata);

@@ -8,6 +8,7 @@
 #include <tl/io/onnx/save.hpp>
 #include <tl/io/reference.hpp>
 #include <tl/io/safetensors.hpp>
+#include <tl/transfer/preprocess.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
@@ -118,7 +119,14 @@ std::string export_weights(const Options& o) {
       o.model.empty() ? find_network(file) : load_network(o.model, file);
   TL_CHECK(loaded, "'", o.in.string(),
            "' has the tensors of no network that tl knows: --model NAME tells what differs");
-  save_onnx(o, *network_of(*loaded, file.metadata));
+  const ModelPtr network = network_of(*loaded, file.metadata);
+  if (const tl::transfer::NetworkPreprocess steps = tl::transfer::preprocess_of(network->graph());
+      steps.assumed)
+    note(
+        "the weights do not say how images are prepared: --preprocess puts it into the file, for networks of "
+        "torchvision " +
+        steps.steps.to_string());
+  save_onnx(o, *network);
   return loaded->network->name + ", " + grouped(loaded->classes) + " classes; " + loaded->report.text();
 }
 

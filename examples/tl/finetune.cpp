@@ -82,12 +82,15 @@ Json to_json(const Options& o, const tl::train::FineTuneResult& result, const st
                {"preprocess", result.preprocess.to_string()},
                {"train_images", result.train_set.size()},
                {"valid_images", result.valid_set.size()},
+               {"valid_files", Json::array()},
                {"trained_parameters", result.trained_elements},
                {"skipped_images", result.skipped.size()},
                {"features_computed", result.features_computed},
                {"features_seconds", result.features_seconds},
                {"frozen_sha256", result.frozen_hash},
                {"epochs", Json::array()}};
+  for (const tl::data::Sample& sample : result.valid_set.samples)
+    json["valid_files"].push_back(sample.path.string());
   for (const tl::train::EpochReport& r : result.history) {
     json["epochs"].push_back({{"loss", r.loss},
                               {"accuracy", r.accuracy},
@@ -338,11 +341,6 @@ void finetune(Options o, tl::ProcessGroup* group) {
   if (!result.frozen_hash.empty())
     std::cout << "frozen and unchanged: " << counted(result.frozen_tensors, "tensor") << ", SHA-256 "
               << result.frozen_hash.substr(0, 16) << " before and after\n";
-  if (kept(result) == 0 && !result.history.empty())
-    std::cout
-        << "kept the network with the head alone trained: no later epoch was better on the validation\n";
-  else if (kept(result) < result.history.size())
-    std::cout << "kept epoch " << kept(result) << ", the best of the validation\n";
   std::cout << "trained " << grouped(result.trained_elements) << " parameters; right for "
             << result.valid->correct() << " of " << counted(result.valid->count(), "validation image") << ": "
             << percent(result.valid->accuracy()) << "\nwritten: " << printable(o.out.string());

@@ -15,9 +15,18 @@ namespace program {
 namespace {
 
 void check_matched(Index matched, const std::string& glob, const tl::Model<float>& model) {
+  if (matched > 0) return;
+  std::vector<std::string> beginnings;
   const auto parameters = model.parameters();
-  TL_CHECK(matched > 0, "no parameter matches '", printable(glob), "': names are such as '",
-           printable(parameters.front().name), "' (see tl inspect)");
+  for (const tl::nn::Named<float>& p : parameters) {
+    for (std::size_t dot = p.name.find('.'); dot != std::string::npos; dot = p.name.find('.', dot + 1))
+      beginnings.push_back(p.name.substr(0, dot));
+  }
+  const std::string near = nearest(glob.substr(0, glob.find_last_not_of(".*") + 1), beginnings);
+  tl::fail("no parameter matches '", printable(glob), "': ",
+           near.empty() ? "names are such as '" + printable(parameters.front().name) + "'"
+                        : "did you mean '" + printable(near) + ".*'?",
+           " (see tl inspect)");
 }
 
 /// "layer4.*=0.001" as a glob and a rate.
@@ -79,7 +88,7 @@ void add_training_options(CLI::App& c, TrainingOptions& o) {
       ->type_name("X");
   c.add_option("--smoothing", o.smoothing, "label smoothing (0.1)")->check(between(0.0, 1.0))->type_name("X");
   c.add_flag("--balance", o.balance, "every class weighs the same");
-  c.add_option("--head", o.head, "what the new last layer reads (plain)")
+  c.add_option("--head", o.head, "what the new last layer reads (plain, or as chosen)")
       ->type_name("plain|wide|mirrored|both");
   c.add_option("--mixup", o.mixup, "blend photos of a batch, such as 0.2 (0: no)")
       ->check(between(0.0, 100.0))

@@ -127,11 +127,10 @@ TEST_CASE("the shares of a batch, put together, are the batch", "[data]") {
       for (std::size_t i = 0; i < part.size(); ++i) {
         const std::size_t before = together[i].samples.size();
         together[i].samples.insert(together[i].samples.end(), part[i].samples.begin(), part[i].samples.end());
-        const auto bytes = static_cast<std::size_t>(part[i].images.size()) * sizeof(float);
         const Index image = Image::channels * 16 * 16;
         REQUIRE(part[i].images.size() == part[i].size() * image);
-        CHECK(std::memcmp(part[i].images.data(), whole[i].images.data() + static_cast<Index>(before) * image,
-                          bytes) == 0);
+        CHECK(std::equal(part[i].images.data(), part[i].images.data() + part[i].images.size(),
+                         whole[i].images.data() + static_cast<Index>(before) * image));
       }
     }
     for (std::size_t i = 0; i < whole.size(); ++i) CHECK(together[i].samples == whole[i].samples);

@@ -316,6 +316,7 @@ TEST_CASE("tl finetune: the best epoch is kept and named; patience ends early", 
   Json json = Json::parse(read_file(figures));
   const std::size_t kept = json["kept_epoch"];
   CHECK(json["epochs"].size() == 30);
+  CHECK(json["valid_files"].size() == json["valid_images"]);
   CHECK(json["valid_accuracy"] == json["epochs"][kept - 1]["valid_accuracy"]);
   CHECK((o.out.find(concat("kept epoch ", kept, ",")) != std::string::npos) == (kept < 30));
 

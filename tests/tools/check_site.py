@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Opens every page of the documentation's site in a browser, wide and as on a phone: nothing is said on the console, nothing is
-fetched from elsewhere, every picture is drawn, every link leads to a page and a place in it, and no page is wider than the window.
+fetched from elsewhere, every picture is drawn, every link leads to a page and a place in it, some link leads to every page, and no
+page is wider than the window. Of the reference of the headers, whose form is Doxygen's, every tenth page is opened, wide.
 
 usage: check_site.py SITE [--screenshots FOLDER]      SITE is what docs/site/build.sh wrote
 
@@ -90,9 +91,13 @@ def check(site, screenshots, program):
                 ids[page.resolve()] = set(told["ids"])
                 links += [(name, link) for link in told["links"]]
             findings += check_search(browser, base)
+            for page in sorted((site / "reference").glob("*.html"))[::10]:
+                browser.events.clear()
+                browser.open(page.resolve().as_uri())
+                findings += [f"reference/{page.name}: {text}" for text in said(browser.events, base)]
         finally:
             browser.close()
-    outside = set()
+    outside, led = set(), {(site / "index.html").resolve()}
     for name, link in links:
         address = urllib.parse.urlsplit(link)
         if address.scheme in ("http", "https"):
@@ -101,10 +106,13 @@ def check(site, screenshots, program):
             file, place = Path(urllib.parse.unquote(address.path)), urllib.parse.unquote(address.fragment)
             if file.is_dir():
                 file = file / "index.html"
+            led.add(file)
             if not file.exists():
                 findings.append(f"{name}: a link leads nowhere: {link.removeprefix(base)}")
             elif place and file in ids and place not in ids[file]:
                 findings.append(f"{name}: there is no #{place} in {file.name}")
+    reference = [p for p in [site / "reference" / "index.html"] if p.exists()]
+    findings += [f"{p.relative_to(site)}: no link leads to it" for p in pages + reference if p.resolve() not in led]
     print(f"site: {len(pages)} pages, {len(links)} links, {len(outside)} places elsewhere")
     return sorted(set(findings))
 

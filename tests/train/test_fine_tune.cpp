@@ -529,8 +529,12 @@ TEST_CASE("the network with the head alone trained is kept where no later epoch 
     FineTuneOptions options = options_of("full");
     options.keep_best = keep_best;
     options.rates = {{"*conv*", 1}};  // what the layers below know is lost
+    std::string last_note;
+    options.on_note = [&last_note](const std::string& text) { last_note = text; };
     const FineTuneResult result = fine_tune(*model, photos.set, options);
     kept_head.push_back(!result.kept_epoch);
+    CHECK((last_note.find("the head alone") != std::string::npos) == keep_best);
+    CHECK((result.trained_elements == 3 * 16 + 3) == keep_best);
     CHECK(same_bits(state_of(*model, "*conv*"), state_of(*before, "*conv*")) == keep_best);
     CHECK(train::evaluate(*model, data::Loader(result.valid_set, plain_steps)).correct() ==
           result.valid->correct());

@@ -144,7 +144,9 @@ Section augmented_section(const Findings& f) {
   constexpr Index shown = 3;
   Section section{"augmented", "Training photos as they were varied", {}};
   if (f.result.augment.does_nothing()) {
-    section.html = paragraph("They were not varied: every photo was the same in every epoch.");
+    section.html = paragraph(f.result.history.empty()
+                                 ? "They were not varied."
+                                 : "They were not varied: every photo was the same in every epoch.");
     return section;
   }
   const Index size = f.result.train_set.size();

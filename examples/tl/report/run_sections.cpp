@@ -159,9 +159,12 @@ Section frozen_section(const Findings& f) {
 Section probe_section(const Findings& f) {
   Section section{"probe", "What the features were worth before", {}};
   if (!f.training.probe) {
-    section.html = paragraph(
-        "Not measured: that needs features that are computed once before the head is trained, and not too "
-        "many of them.");
+    section.html = paragraph(f.result.history.empty() ? "The last layer was computed from them and nothing "
+                                                        "else was trained: the accuracy above is what "
+                                                        "they are worth."
+                                                      : "Not measured: that needs features that are computed "
+                                                        "once before the head is trained, and not too "
+                                                        "many of them.");
     return section;
   }
   Table table(1, "Validation photos that are right", {"classifier", "right"});

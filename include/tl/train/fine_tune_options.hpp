@@ -29,7 +29,8 @@ enum class ClassWeights {
   balanced,  ///< every class does: a class weighs images / (classes x its images)
 };
 
-/// A choice of 0 (or none) is made by fine_tune; what it chose stands in the result's notes.
+// [options]
+/// A choice of 0 (or none) is made by fine_tune, which tells it to on_note.
 struct FineTuneOptions {
   transfer::Method method{};                     ///< which layers are trained
   Index epochs = 5;                              ///< passes over the training images
@@ -55,7 +56,8 @@ struct FineTuneOptions {
   /// images, their figures are a little too good.
   bool keep_best = true;
   Index patience = 0;  ///< epochs without a lower validation loss that end the training; 0: none do
-  /// Batch normalisations keep to their running statistics; docs/benchmarks.md tells what that is worth.
+  /// Batch normalisations keep to their running statistics, scale and shift; docs/benchmarks.md tells what
+  /// that is worth.
   bool freeze_batch_norm = true;
   std::optional<data::Augment> augment{};        ///< how images are varied; none: chosen by fine_tune
   std::optional<data::Preprocess> preprocess{};  ///< none: the model's own, or ImageNet's
@@ -92,7 +94,9 @@ struct FineTuneOptions {
   ProcessGroup* group = nullptr;
   bool share_statistics = true;  ///< of batch normalisations that are not frozen (FitOptions)
 };
+// [/options]
 
+// [result]
 /// What fine_tune did.
 struct FineTuneResult {
   std::vector<EpochReport> history;  ///< an entry an epoch
@@ -100,7 +104,7 @@ struct FineTuneResult {
   /// The epoch of the history whose network it is; none: the one before, of the head alone.
   std::optional<std::size_t> kept_epoch{};
   std::vector<data::Skipped> skipped;  ///< images that could not be read
-  Index trained_elements = 0;          ///< parameters that were trained, elements counted
+  Index trained_elements = 0;  ///< parameters that were trained, elements counted; of the network kept
   /// SHA-256 of the part below all that was trained in the last stage, the same before and after it; empty
   /// where there is none.
   std::string frozen_hash{};
@@ -114,5 +118,6 @@ struct FineTuneResult {
   double lr = 0;                                  ///< of the head in the last stage; 0: not trained by steps
   bool stopped = false;                           ///< by should_stop, before the last epoch
 };
+// [/result]
 
 }  // namespace tl::train

@@ -89,6 +89,7 @@ class Run {
       fit_head();
     } else {
       train();
+      if (!result_.stopped) note_kept();
     }
     model_.metadata()[io::preprocess_key] = result_.preprocess.to_string();
     io::drop_reference(model_.metadata());
@@ -125,6 +126,17 @@ class Run {
       with_new_head_->restore();
       result_.valid = head_figures_;
       result_.kept_epoch.reset();
+      transfer::freeze_all_but_last(model_, 1);
+      result_.trained_elements = transfer::trainable_elements(model_);
+    }
+  }
+
+  /// Which network it is, where it is not the last epoch's.
+  void note_kept() const {
+    if (!result_.kept_epoch) {
+      note("kept the network with the head alone trained: no later epoch was better on the validation");
+    } else if (*result_.kept_epoch + 1 < result_.history.size()) {
+      note(concat("kept epoch ", *result_.kept_epoch + 1, ", the best of the validation"));
     }
   }
 
