@@ -120,13 +120,13 @@ std::string export_weights(const Options& o) {
   TL_CHECK(loaded, "'", o.in.string(),
            "' has the tensors of no network that tl knows: --model NAME tells what differs");
   const ModelPtr network = network_of(*loaded, file.metadata);
-  if (const tl::transfer::NetworkPreprocess steps = tl::transfer::preprocess_of(network->graph());
-      steps.assumed)
-    note(
-        "the weights do not say how images are prepared: --preprocess puts it into the file, for networks of "
-        "torchvision " +
-        steps.steps.to_string());
   save_onnx(o, *network);
+  if (const tl::transfer::NetworkPreprocess usual = tl::transfer::preprocess_of(network->graph());
+      usual.assumed)
+    note(
+        "nothing says how images are prepared: --preprocess puts it into the file, for weights of "
+        "torchvision " +
+        usual.steps.to_string());
   return loaded->network->name + ", " + grouped(loaded->classes) + " classes; " + loaded->report.text();
 }
 

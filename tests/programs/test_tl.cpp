@@ -499,8 +499,7 @@ TEST_CASE("tl predict: what is missing is refused") {
   std::filesystem::create_directory(p.path("empty"));
   check_refused({"predict", p.model, p.path("none")}, "there is no file or folder");
   check_refused({"predict", p.model, p.path("empty")}, "there is no image in folder");
-  check_refused({"predict", p.plain, p.photos},
-                "give --preprocess, for example resize=256,bicubic,crop=224,mean=127");
+  check_refused({"predict", p.plain, p.photos}, "give --preprocess, for networks of torchvision resize=");
   check_refused({"predict", p.plain, p.photos, "--preprocess", "crop=0"}, "crop=0");
   check_refused({"predict", p.plain, p.photos, "--preprocess", "sharpen"}, "sharpen");
 }

@@ -36,7 +36,7 @@ class Programs:
             name, *arguments = command.split()
             place = Path(tempfile.mkdtemp(dir=self.work))
             program = [sys.executable, "-B", self.root / name] if name.endswith(".py") else [self.folder / name]
-            run = subprocess.run([*program, *arguments], cwd=place, capture_output=True, text=True, timeout=300,
+            run = subprocess.run([*program, *arguments], cwd=place, capture_output=True, text=True, timeout=1800,
                                  env={**os.environ, "TL_ISA": "avx2"})
             if run.returncode != 0:
                 raise RuntimeError(f"'{command}' ended with {run.returncode}: {run.stderr.strip()}")
