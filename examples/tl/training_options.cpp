@@ -88,7 +88,7 @@ void add_training_options(CLI::App& c, TrainingOptions& o) {
       ->type_name("X");
   c.add_option("--smoothing", o.smoothing, "label smoothing (0.1)")->check(between(0.0, 1.0))->type_name("X");
   c.add_flag("--balance", o.balance, "every class weighs the same");
-  c.add_option("--head", o.head, "what the new last layer reads (plain, or as chosen)")
+  c.add_option("--head", o.head, "what the new last layer reads (chosen)")
       ->type_name("plain|wide|mirrored|both");
   c.add_option("--mixup", o.mixup, "blend photos of a batch, such as 0.2 (0: no)")
       ->check(between(0.0, 100.0))
