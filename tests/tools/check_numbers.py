@@ -8,9 +8,9 @@ what another page says, whose numbers it may not change:
     <!-- recorded: build/bin/tl bench net.onnx; commit 9d3affc; AMD EPYC 9B14; 2026-11-26 -->
     <!-- figures from ../benchmarks.md -->
 
-A table is one of figures when half of its cells, those of the first column aside, begin with a number. A number with a unit in
-running text (3.4 ms, 95.1 and 97.8 %, 14.9 times) must be in a table or a block of the page, there perhaps with one more
-decimal; or its paragraph ends, in the same line, with one of these marks or with
+A table is one of figures when half of its cells, those of the first column aside, begin with a number, or when one has a unit. A
+number with a unit in running text (3.4 ms, 95.1 and 97.8 %, 14.9 times) must be in a table or a block of the page, there perhaps
+with one more decimal; or its paragraph ends, in the same line, with one of these marks or with
 
     <!-- computed: 100 * sqrt(0.25 / 200); 10_000 * 256 * 4 / 1e6 -->     <!-- example -->
 
@@ -116,7 +116,7 @@ def check_tables(page, name, text):
     for match in TABLE.finditer(text):
         where = f"{name}:{line_of(text, match, 'table')}"
         mark = MARK.fullmatch(match["above"].strip())
-        if not mark and is_of_figures(match["table"]):
+        if not mark and (is_of_figures(match["table"]) or MEASURED.search(match["table"])):
             yield f"{where}: a table of figures without '<!-- recorded: ... -->' or '<!-- figures from PAGE -->'"
         elif mark and mark["computed"]:
             yield from check_computed(where, mark["computed"], match["table"])[1]

@@ -169,6 +169,7 @@ class Figures(Tree):
         self.assert_one(self.tables(f"Text.\n\n{self.TABLE}"), "a table of figures without")
         self.assertEqual(self.tables(f"<!-- recorded: tl bench; commit 9d3affc; AMD EPYC; 2026-11-26 -->\n{self.TABLE}"), [])
         self.assertEqual(self.tables("Text.\n\n| option | meaning |\n|---|---|\n| 1 | of 2 |\n"), [])
+        self.assert_one(self.tables("Text.\n\n| option | meaning |\n|---|---|\n| a | it took 2 s |\n"), "a table of figures without")
 
     def test_a_record_says_command_commit_processor_and_date(self):
         for told in ("tl bench; AMD EPYC; 2026-11-26", "tl bench; commit 9d3affc; 2026-11-26", "tl bench; commit 9d3affc; AMD EPYC"):
