@@ -17,7 +17,8 @@ class Model:
     def __init__(self, path):
         self.session = onnxruntime.InferenceSession(path)
         about = self.session.get_modelmeta().custom_metadata_map
-        self.labels = about["tl.labels"].split("\n")
+        classes = self.session.get_outputs()[0].shape[-1]
+        self.labels = about["tl.labels"].split("\n") if "tl.labels" in about else [str(i) for i in range(classes)]
         self.spec = dict((*part.strip().split("=", 1), "")[:2] for part in about["tl.preprocess"].split(","))
 
     def prepared(self, path):

@@ -73,9 +73,9 @@ struct FineTuneOptions {
   std::size_t image_bytes = std::size_t{512} << 20;    ///< of decoded images kept in memory
   /// Of the method features, in place of epochs: the head from the training images' features (N,D).
   std::function<transfer::LinearClassifier(const transfer::Features& train, Index classes)> fit_head{};
-  std::function<void(const std::string&)> on_note{};           ///< told each choice, in one sentence
-  std::function<void(const StepReport&)> on_step{};            ///< told after each step
-  std::function<void(const EpochReport&)> on_epoch{};          ///< told after each epoch
+  std::function<void(const std::string&)> on_note{};   ///< told each choice, in one sentence
+  std::function<void(const StepReport&)> on_step{};    ///< told after each step
+  std::function<void(const EpochReport&)> on_epoch{};  ///< told after each epoch, the head's alone too
   std::function<void(Index done, Index total)> on_features{};  ///< told images done, of how many
   /// Told the features, rows (D), that the head is trained on, where they are computed once, before it is.
   std::function<void(const transfer::StoredFeatures& train, const transfer::StoredFeatures& valid)>
@@ -99,7 +99,7 @@ struct FineTuneOptions {
 // [result]
 /// What fine_tune did.
 struct FineTuneResult {
-  std::vector<EpochReport> history;  ///< an entry an epoch
+  std::vector<EpochReport> history;  ///< an entry an epoch; not of the head alone, trained before others
   std::optional<Evaluation> valid;   ///< of the network as it is now
   /// The epoch of the history whose network it is; none: the one before, of the head alone.
   std::optional<std::size_t> kept_epoch{};

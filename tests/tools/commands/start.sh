@@ -3,7 +3,6 @@ build/bin/tl finetune photos
 # [/finetune]
 # [try]
 build/bin/tl predict photos.onnx photos/cats
-build/bin/tl evaluate photos.onnx photos
 build/bin/tl inspect photos.onnx
 # [/try]
 cp build/bin/fine_tune_photos main

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <span>
@@ -381,6 +382,10 @@ class Run {
     fit_options.share_statistics = o_.share_statistics;
     std::vector<EpochReport> history = fit(network, *optimiser, train, fit_options, &valid);
     if (!history.empty()) {
+      const double guessing = std::log(static_cast<double>(result_.train_set.class_names.size()));
+      if (history.back().loss > guessing)
+        note(concat("the loss of the last epoch, ", history.back().loss, ", is above that of guessing, ",
+                    guessing, ": a smaller learning rate may do better (find_lr)"));
       const std::size_t kept = fit_options.keep_best ? best_epoch(history) : history.size() - 1;
       result_.kept_epoch = kept;
       result_.valid = history[kept].valid;
