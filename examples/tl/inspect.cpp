@@ -219,7 +219,8 @@ void print(const tl::Graph<float>& graph, const Summary& s) {
 /// How to get a network whose batch normalisation can be trained.
 void print_recipe() {
   std::cout
-      << "\nA network whose BatchNorm is folded is a poorer start for training. tl export keeps it without --fold,\n"
+      << "\nA network whose BatchNorm is folded is a poorer start for training. tl export keeps it without "
+         "--fold,\n"
          "PyTorch with\n"
          "  torch.onnx.export(net.eval(), image, \"net.onnx\", dynamo=False, do_constant_folding=False,\n"
          "                    training=torch.onnx.TrainingMode.PRESERVE)\n";
