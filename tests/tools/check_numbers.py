@@ -9,12 +9,14 @@ what another page says, whose numbers it may not change:
     <!-- figures from ../benchmarks.md -->
 
 A table is one of figures when half of its cells, those of the first column aside, begin with a number, or when one has a unit. A
-number with a unit in running text (3.4 ms, 95.1 and 97.8 %, 14.9 times) must be in a table or a block of the page, there perhaps
-with one more decimal; or its paragraph ends, in the same line, with one of these marks or with
+number with a unit in running text (3.4 ms, 95.1 and 97.8 %, 14.9 times), or with a decimal point or an exponent, must be in a
+table or a block of the page, there perhaps with one more decimal; or its paragraph ends, in the same line, with one of these
+marks or with
 
-    <!-- computed: 100 * sqrt(0.25 / 200); 10_000 * 256 * 4 / 1e6 -->     <!-- example -->
+    <!-- computed: 100 * sqrt(0.25 / 200); 10_000 * 256 * 4 / 1e6 -->     <!-- given -->
 
-The first gives the numbers, which are rounded as the text has them; the second says that they were chosen, not measured.
+The first gives the numbers, which are rounded as the text has them; the second says that they were chosen, not measured: an
+example, a limit, a setting, a version.
 
 usage: check_numbers.py [ROOT]
 """
@@ -31,9 +33,10 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 UNIT = (r"%|points?|[mµ]?s|microseconds|milliseconds|seconds?|minutes?|hours?|times|[kMG]B|GFLOP(?:/s)?|\w+ (?:a|per) second")
 MEASURED = re.compile(rf"(?<![\w.,/`-])(?P<numbers>{NUMBER.pattern}(?:(?:, | and | to | or |, and ){NUMBER.pattern})*)\s(?:{UNIT})(?![\w/])"
                       r"(?! (?:confidence )?interval)")
+DECIMAL = re.compile(r"(?<![\w.,/=-])(\d+\.\d+(?:e[+-]?\d+)?|\d+e-\d+)(?![\w.]*\d)")
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 PARAGRAPH = re.compile(r"^(?! *\||#|\s*$)[^\n]+(?:\n(?! *\||#|\s*$|\s*(?:-|\d+\.) )[^\n]+)*", re.MULTILINE)
-MARK = re.compile(r"<!-- (?:(?P<free>recorded: [^\n]*?|example)|figures from (?P<page>[^\n]+?)|computed: (?P<computed>[^\n]+?)) -->")
+MARK = re.compile(r"<!-- (?:(?P<free>recorded: [^\n]*?|given)|figures from (?P<page>[^\n]+?)|computed: (?P<computed>[^\n]+?)) -->")
 TOLD = re.compile(r".+; commit [0-9a-f]{7,40}; [^;]*\w[^;]*; \d{4}-\d{2}-\d{2}")
 
 
@@ -77,9 +80,11 @@ def check_prose(page, name, text):
         if any(mark["free"] for mark in marks):
             continue
         words = re.sub(r"<!--.*?-->|\]\([^)]*\)", "", paragraph[0], flags=re.DOTALL)
+        plain = re.sub(r"`[^`]*`", "", words)
         if not words.strip():  # the mark of a table
             continue
-        measured = dict.fromkeys(n for match in MEASURED.finditer(words) for n in NUMBER.findall(match["numbers"]))
+        measured = dict.fromkeys([*(n for match in MEASURED.finditer(plain) for n in NUMBER.findall(match["numbers"])),
+                                  *DECIMAL.findall(plain)])
         told, looked = told_by(measured, shown), "this page"
         for mark in marks:
             if mark["page"] and not (page.parent / mark["page"]).is_file():

@@ -199,8 +199,9 @@ class Figures(Tree):
         for text in ("It takes 17 ms.", "A run of 3.5, 17 and 3 s.", "- one\n- 17 % right\n", "1. 17 times\n   as fast", "**17 images a second**"):
             self.assert_one(self.prose(text), ": 17" if "3.5" not in text else ": 3.5, 17, 3: measured by what?")
         for text in ("Epoch 17, 32 images, `17 ms`, 17x17.", "A 95 % interval.", "```text\n17 ms\n```\n\nSo 17 ms, or 17.0 s.",
-                     "| a | b |\n|---|---|\n| tl | 16.8 |\n\nNearly 17 ms.", "Of those 17 % <!-- example -->"):
+                     "| a | b |\n|---|---|\n| tl | 16.8 |\n\nNearly 17 ms.", "Of those 17 % <!-- given -->"):
             self.assertEqual([f for f in self.prose(text) if "17.0" not in f], [], text)
+        self.assert_one(self.prose("An error of 3e-7, or `1e-9`."), "figures.md:1: 3e-7: measured by what?")
         self.assert_one(self.prose("```text\n17 ms\n```\n\nSo 17 ms, or 17.0 s."), "figures.md:5: 17.0: measured")
         self.assert_one(self.prose("| a | b |\n|---|---|\n| tl | 16.81 |\n\nNearly 17 ms."), ": 17: measured by what?")
 
