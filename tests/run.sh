@@ -101,7 +101,11 @@ sanitized=(-DTL_BUILD_BENCH=OFF -DTL_WERROR=OFF) # what sanitizers insert makes 
 fuzz=(-DCMAKE_CXX_COMPILER=clang++ -DTL_BUILD_FUZZ=ON -DTL_FUZZ_SECONDS="$fuzz_seconds" -DTL_BUILD_TESTS=ON -DTL_WERROR=ON
   -DTL_BUILD_EXAMPLES=OFF -DTL_BUILD_BENCH=OFF)
 [ "$full" = 0 ] || configuration=full
-compiler=-DCMAKE_CXX_COMPILER=${CXX:-g++}
+compiler=${CXX:-g++}
+# Told another name of the compiler that build/ was configured with, CMake begins anew and forgets the options beside it.
+cached=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' build/CMakeCache.txt 2> /dev/null)
+[ -z "$cached" ] || [ "$(realpath "$cached")" != "$(realpath "$(command -v "$compiler")")" ] || compiler=$cached
+compiler=-DCMAKE_CXX_COMPILER=$compiler
 run_stage g++ build $configuration "${release[@]}" "$compiler"
 # As on a processor without AVX2: the rooms that compute.
 [ "$only" != . ] || TL_ISA=portable only='^(kernels|ops|graph|models)/' run_stage portable build Release "${release[@]}" "$compiler"

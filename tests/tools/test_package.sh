@@ -41,10 +41,10 @@ tail -n 2 "$work/log"
 "$program" predict "$work/two.onnx" "$work/photos/light/0.bmp" | grep -q light
 
 # And a project finds the headers.
-cmake -S "$source/tests/tools/consumer" -B "$work/consumer" "-DCMAKE_CXX_COMPILER=$compiler" \
+cmake -S "$source/tests/tools/consumer/installed" -B "$work/consumer" "-DCMAKE_CXX_COMPILER=$compiler" \
   "-DCMAKE_PREFIX_PATH=$work/root/usr" > "$work/log" || { cat "$work/log" && exit 1; }
-cmake --build "$work/consumer" --target precompiled > "$work/log" || { cat "$work/log" && exit 1; }
-"$work/consumer/precompiled"
+cmake --build "$work/consumer" --target app > "$work/log" || { cat "$work/log" && exit 1; }
+"$work/consumer/app"
 
 dpkg --instdir="$work/root" --admindir="$work/admin" --log=/dev/null --force-not-root --purge tl-transfer-learning > "$work/log" 2>&1 ||
   { cat "$work/log" && exit 1; }
