@@ -11,7 +11,7 @@ usage: bash tests/run.sh [options]
                   undefined-behaviour sanitizers and under the thread sanitizer, the coverage of include/tl;
                   ten minutes for each fuzzer; models that others made, against PyTorch and onnxruntime;
                   the playground, compiled to WebAssembly, in Chromium
-  --fuzz-seconds N  for each fuzzer (default: 30)
+  --fuzz-seconds N  for each fuzzer (default: 15)
   --only REGEX    run the tests whose names match (see ctest -R)
   --jobs N        compile and test N at a time (default: the number of processors)
   --no-install    take the machine as it is
@@ -43,7 +43,7 @@ if [ "$install" = 1 ]; then
   tl_require build tests clang
   [ "$full" = 0 ] || tl_require full
 fi
-[ -n "$fuzz_seconds" ] || fuzz_seconds=$((full ? 600 : 30))
+[ -n "$fuzz_seconds" ] || fuzz_seconds=$((full ? 600 : 15))
 
 passed=0 total=0 failures=() skips=()
 

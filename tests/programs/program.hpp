@@ -97,11 +97,15 @@ inline Outcome tl_program(std::vector<std::string> arguments) {
   return start(std::move(arguments));
 }
 
-/// Half a minute at most.
+/// Half a minute at most. What held once need not hold again.
 template <class Condition>
 void wait_until(const Condition& holds) {
-  for (int i = 0; i < 3000 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  REQUIRE(holds());
+  bool held = holds();
+  for (int i = 0; i < 3000 && !held; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    held = holds();
+  }
+  REQUIRE(held);
 }
 
 inline bool is_one_line(const std::string& text) {

@@ -76,8 +76,12 @@ TEST_CASE("tl finetune: when one of two processes is killed all end, and the che
   fs::remove(s.out);
   for (const std::size_t victim : {std::size_t{0}, std::size_t{1}}) {
     Started started(together(2, words));
-    wait_until([&] { return fs::exists(checkpoint + ".before") && children_of(started.id()).size() == 2; });
-    ::kill(children_of(started.id())[victim], SIGKILL);
+    std::vector<pid_t> processes;
+    wait_until([&] {
+      processes = children_of(started.id());
+      return fs::exists(checkpoint + ".before") && processes.size() == 2;
+    });
+    ::kill(processes[victim], SIGKILL);
     const Outcome o = started.wait();
     CAPTURE(o.out, o.err);
     CHECK(o.status != 0);
